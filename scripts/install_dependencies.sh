@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs what the build needs, as Debian packages. Asks for nothing that is already there.
+set -euo pipefail
+packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
+          libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libxxhash-dev
+          libgtest-dev libgmock-dev)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+echo "installing: ${missing[*]}"
+run=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "these Debian packages are missing, and only root can install them: ${missing[*]}" >&2; exit 2; }
+  run=(sudo)
+fi
+"${run[@]}" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive "${run[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"

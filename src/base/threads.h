@@ -1,0 +1,41 @@
+// threads.h -- the one OpenMP team that kernels and oneDNN share. Work is cut statically, so the same number of threads gives
+// the same bits; kernels cut so that other numbers of threads do too (each output element is one thread's work).
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+
+namespace gfsa {
+
+// Threads of the team: 0 means one a core this process may use (affinity and cgroup respected).
+void set_threads(int threads);
+int threads();
+
+// body(begin, end) over [0, n) in contiguous pieces of at least `grain` elements. Runs inline when one piece is enough or when
+// already inside a parallel region. The first exception thrown by a body is rethrown here.
+template <class Body>
+void parallel_for(int64_t n, int64_t grain, const Body& body) {
+  if (n <= 0) return;
+  const int64_t pieces = omp_in_parallel() != 0 ? 1 : std::min<int64_t>(threads(), (n + grain - 1) / grain);
+  if (pieces <= 1) {
+    body(int64_t{0}, n);
+    return;
+  }
+  std::exception_ptr error;
+#pragma omp parallel num_threads(static_cast<int>(pieces))
+  {
+    const int64_t i = omp_get_thread_num(), t = omp_get_num_threads();
+    try {
+      if (n * i / t < n * (i + 1) / t) body(n * i / t, n * (i + 1) / t);
+    } catch (...) {
+#pragma omp critical(gfsa_parallel_for)
+      if (!error) error = std::current_exception();
+    }
+  }
+  if (error) std::rethrow_exception(error);
+}
+
+}  // namespace gfsa

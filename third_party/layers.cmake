@@ -1,0 +1,41 @@
+# gfsa_layer(NAME DEPENDS public libraries... [PRIVATE libraries...]): the static library gfsa_NAME from every .cpp below
+# src/NAME. A folder with headers only becomes an interface library.
+add_library(gfsa_flags INTERFACE)
+target_compile_options(gfsa_flags INTERFACE -Wall -Wextra -fno-math-errno -fno-trapping-math)
+if(GFSA_WERROR)
+  target_compile_options(gfsa_flags INTERFACE -Werror)
+endif()
+# -O3: the kernels rely on the vectoriser (src/core/cpu/simd.h).
+target_compile_options(gfsa_flags INTERFACE $<$<CONFIG:RelWithDebInfo>:-O3 -g1 -UNDEBUG> $<$<CONFIG:Release>:-O3>)
+if(GFSA_SANITIZE)
+  target_compile_options(gfsa_flags INTERFACE -fsanitize=${GFSA_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(gfsa_flags INTERFACE -fsanitize=${GFSA_SANITIZE})
+endif()
+
+function(gfsa_layer name)
+  cmake_parse_arguments(LAYER "" "" "DEPENDS;PRIVATE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  if(sources)
+    add_library(gfsa_${name} STATIC ${sources})
+    target_include_directories(gfsa_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(gfsa_${name} PUBLIC gfsa_flags ${LAYER_DEPENDS} PRIVATE ${LAYER_PRIVATE})
+  else()
+    add_library(gfsa_${name} INTERFACE)
+    target_include_directories(gfsa_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(gfsa_${name} INTERFACE gfsa_flags ${LAYER_DEPENDS} ${LAYER_PRIVATE})
+  endif()
+endfunction()
+
+# gfsa_tests(NAME LIBRARIES...): the program test_NAME from every .cpp below tests/NAME, known to CTest case by case.
+function(gfsa_tests name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${name}/*.cpp)
+  if(sources)
+    add_executable(test_${name} ${sources})
+    target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(test_${name} PRIVATE ${ARGN} gfsa_test_support)
+    target_compile_definitions(test_${name} PRIVATE GFSA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+                               GFSA_BINARY_DIR="${CMAKE_BINARY_DIR}")
+    gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900)
+  endif()
+endfunction()
