@@ -2,6 +2,10 @@
 # src/NAME. A folder with headers only becomes an interface library.
 add_library(gfsa_flags INTERFACE)
 target_compile_options(gfsa_flags INTERFACE -Wall -Wextra -fno-math-errno -fno-trapping-math)
+# GCC 12 reports these two inside its own std::string and fmt 9, falsely (gcc bugs 105329, 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(gfsa_flags INTERFACE -Wno-restrict -Wno-stringop-overflow)
+endif()
 if(GFSA_WERROR)
   target_compile_options(gfsa_flags INTERFACE -Werror)
 endif()

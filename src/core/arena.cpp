@@ -1,0 +1,151 @@
+#include "core/arena.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace gfsa {
+namespace {
+constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kSegment = uint64_t{32} << 20;  // small requests share segments of this size
+constexpr uint64_t kPage = uint64_t{2} << 20;      // large ones are rounded to huge pages
+}  // namespace
+
+struct Arena::Impl {
+  struct Block {
+    uint64_t bytes;
+    char* segment;
+    bool free;
+  };
+  using Key = std::pair<uint64_t, char*>;  // (bytes, address): best fit, then lowest address
+
+  Device device;
+  mutable std::mutex mutex;
+  std::map<char*, Block> blocks;  // by address; neighbours in a segment are adjacent here
+  std::set<Key> free_blocks;
+  std::map<char*, uint64_t> segments;
+  ArenaFigures figures;
+
+  void make_free(std::map<char*, Block>::iterator it) {
+    it->second.free = true;
+    if (const auto next = std::next(it); next != blocks.end() && next->second.free && next->second.segment == it->second.segment) {
+      free_blocks.erase({next->second.bytes, next->first});
+      it->second.bytes += next->second.bytes;
+      blocks.erase(next);
+    }
+    if (it != blocks.begin()) {
+      const auto previous = std::prev(it);
+      if (previous->second.free && previous->second.segment == it->second.segment) {
+        free_blocks.erase({previous->second.bytes, previous->first});
+        previous->second.bytes += it->second.bytes;
+        blocks.erase(it);
+        it = previous;
+      }
+    }
+    free_blocks.insert({it->second.bytes, it->first});
+  }
+
+  void release_free_segments() {
+    for (auto it = segments.begin(); it != segments.end();) {
+      const auto block = blocks.find(it->first);
+      if (block->second.free && block->second.bytes == it->second) {
+        free_blocks.erase({block->second.bytes, block->first});
+        backend(device).release(it->first, it->second);
+        figures.reserved -= it->second;
+        blocks.erase(block);
+        it = segments.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+
+  void add_segment(uint64_t bytes) {
+    const uint64_t size = bytes <= kSegment / 2 ? kSegment : (bytes + kPage - 1) / kPage * kPage;
+    void* memory = backend(device).allocate(size);
+    if (memory == nullptr) {
+      release_free_segments();
+      memory = backend(device).allocate(size);
+    }
+    if (memory == nullptr) {
+      fail("{}: out of memory: {} wanted, {} in use, {} reserved; lower train.batch_size or raise train.accumulate", device.text(),
+           human_bytes(static_cast<double>(bytes)), human_bytes(static_cast<double>(figures.current)),
+           human_bytes(static_cast<double>(figures.reserved)));
+    }
+    figures.reserved += size;
+    ++figures.system_allocations;
+    char* start = static_cast<char*>(memory);
+    segments[start] = size;
+    blocks[start] = {size, start, true};
+    free_blocks.insert({size, start});
+  }
+};
+
+Arena::Arena(Device device) : impl_(std::make_unique<Impl>()) { impl_->device = device; }
+
+Arena::~Arena() {
+  for (const auto& [start, bytes] : impl_->segments) backend(impl_->device).release(start, bytes);
+}
+
+void* Arena::allocate(uint64_t bytes) {
+  const uint64_t wanted = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  const std::lock_guard lock(impl_->mutex);
+  auto fit = impl_->free_blocks.lower_bound({wanted, nullptr});
+  if (fit == impl_->free_blocks.end()) {
+    impl_->add_segment(wanted);
+    fit = impl_->free_blocks.lower_bound({wanted, nullptr});
+  }
+  const auto it = impl_->blocks.find(fit->second);
+  impl_->free_blocks.erase(fit);
+  auto& block = it->second;
+  block.free = false;
+  if (block.bytes > wanted) {
+    char* rest = it->first + wanted;
+    impl_->blocks[rest] = {block.bytes - wanted, block.segment, true};
+    impl_->free_blocks.insert({block.bytes - wanted, rest});
+    block.bytes = wanted;
+  }
+  impl_->figures.current += wanted;
+  impl_->figures.peak = std::max(impl_->figures.peak, impl_->figures.current);
+  return it->first;
+}
+
+void Arena::release(void* block) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto it = impl_->blocks.find(static_cast<char*>(block));
+  if (it == impl_->blocks.end() || it->second.free) fail("arena: released a block that is not in use");
+  impl_->figures.current -= it->second.bytes;
+  impl_->make_free(it);
+}
+
+ArenaFigures Arena::figures() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->figures;
+}
+
+void Arena::reset_peak() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->figures.peak = impl_->figures.current;
+}
+
+void Arena::trim() {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->release_free_segments();
+}
+
+Arena& arena(Device device) {
+  // Never destroyed: tensors in static storage may outlive any order of destruction.
+  static std::mutex mutex;
+  static auto* arenas = new std::map<std::pair<int, int>, std::unique_ptr<Arena>>;
+  const std::lock_guard lock(mutex);
+  auto& slot = (*arenas)[{static_cast<int>(device.type), device.index}];
+  if (!slot) slot = std::make_unique<Arena>(device);
+  return *slot;
+}
+
+}  // namespace gfsa

@@ -1,0 +1,47 @@
+// dispatch.h -- the one place that turns a run-time dtype and device into template arguments.
+//
+//   dispatch_floating("gelu", x, [&](auto t) { using T = decltype(t); ... });
+//
+// A CUDA build adds its case here; an op never asks which devices exist.
+#pragma once
+
+#include "base/error.h"
+#include "core/tensor.h"
+
+namespace gfsa {
+
+inline void require_cpu(const char* op, const Tensor& x) {
+  if (x.device().type != DeviceType::cpu) fail("{}: has no kernel for device {}", op, x.device().text());
+}
+
+// f(T{}) with T = double, float or bfloat16.
+template <class F>
+void dispatch_floating(const char* op, DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f64: f(double{}); return;
+    case DType::f32: f(float{}); return;
+    case DType::bf16: f(bfloat16{}); return;
+    default: fail("{}: takes f64, f32 or bf16, not {}", op, name_of(dtype));
+  }
+}
+template <class F>
+void dispatch_floating(const char* op, const Tensor& x, F&& f) {
+  require_cpu(op, x);
+  dispatch_floating(op, x.dtype(), f);
+}
+
+// f(T{}) with any element type.
+template <class F>
+void dispatch_any(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::f64: f(double{}); return;
+    case DType::f32: f(float{}); return;
+    case DType::bf16: f(bfloat16{}); return;
+    case DType::i64: f(int64_t{}); return;
+    case DType::i32: f(int32_t{}); return;
+    case DType::u8: f(uint8_t{}); return;
+    case DType::boolean: f(bool{}); return;
+  }
+}
+
+}  // namespace gfsa
