@@ -1,0 +1,182 @@
+#include "autograd/autograd.h"
+
+#include <utility>
+
+#include "base/threads.h"
+#include "core/cpu/simd.h"
+#include "core/dispatch.h"
+
+namespace gfsa {
+namespace {
+
+struct Node {
+  const char* op;
+  std::shared_ptr<GradSlot> output;
+  std::vector<std::shared_ptr<GradSlot>> inputs;
+  Backward backward;
+};
+
+thread_local std::vector<Node> tape;
+thread_local bool recording = true;
+
+// a += b, elementwise; both contiguous and alike.
+void add_in_place(const Tensor& a, const Tensor& b) {
+  dispatch_floating("gradient accumulation", a, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    T* x = a.data<T>();
+    const T* y = b.data<T>();
+    parallel_for(a.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
+      simd::run([&] {
+        for (int64_t i = begin; i < end; ++i) x[i] = T(static_cast<A>(x[i]) + static_cast<A>(y[i]));
+      });
+    });
+  });
+}
+
+// Makes slot.grad a tensor that only the slot writes to.
+void own(GradSlot& slot) {
+  const bool fixed = slot.buffer.defined() && slot.grad.shares_storage_with(slot.buffer);
+  if (!fixed && (!slot.grad.is_unique() || !slot.grad.is_contiguous())) slot.grad = slot.grad.clone();
+}
+
+// Walks this thread's tape from its end down to `first`, running what has a gradient.
+void run_tape(size_t first) {
+  while (tape.size() > first) {
+    Node node = std::move(tape.back());
+    tape.pop_back();
+    Tensor dy = std::exchange(node.output->grad, {});
+    if (!dy.defined()) continue;
+    GradOut out(node.inputs);
+    node.backward(std::move(dy), out);
+  }
+}
+
+struct ClearTape {
+  size_t first;
+  ~ClearTape() { tape.resize(std::min(tape.size(), first)); }
+};
+
+}  // namespace
+
+void require_grad(Tensor& value, Tensor buffer) {
+  if (!is_floating(value.dtype())) fail("require_grad: a tensor of {} has no gradient", name_of(value.dtype()));
+  auto slot = std::make_shared<GradSlot>(value, true);
+  slot->buffer = std::move(buffer);
+  value.set_slot(std::move(slot));
+}
+
+bool requires_grad(const Tensor& x) { return x.slot() != nullptr; }
+Tensor grad_of(const Tensor& leaf) { return leaf.slot() ? leaf.slot()->grad : Tensor(); }
+void clear_grad(const Tensor& leaf) {
+  if (leaf.slot()) leaf.slot()->grad = {};
+}
+
+bool grad_enabled() { return recording; }
+NoGrad::NoGrad() : previous_(std::exchange(recording, false)) {}
+NoGrad::~NoGrad() { recording = previous_; }
+
+GradOut::Target GradOut::target(size_t i) {
+  GradSlot& slot = *slots_[i];
+  if (slot.grad.defined()) {
+    own(slot);
+    return {slot.grad, true};
+  }
+  slot.grad = slot.buffer.defined() ? slot.buffer : Tensor::empty(slot.shape, slot.dtype, slot.device);
+  return {slot.grad, false};
+}
+
+void GradOut::give(size_t i, Tensor gradient) {
+  if (!wants(i)) return;
+  GradSlot& slot = *slots_[i];
+  if (!(gradient.shape() == slot.shape) || gradient.dtype() != slot.dtype) {
+    fail("autograd: gradient {} {} for an input {} {}", name_of(gradient.dtype()), gradient.shape().text(), name_of(slot.dtype),
+         slot.shape.text());
+  }
+  if (slot.grad.defined()) {
+    own(slot);
+    add_in_place(slot.grad, gradient.contiguous());
+  } else if (slot.buffer.defined()) {
+    slot.buffer.copy_from(gradient);
+    slot.grad = slot.buffer;
+  } else {
+    slot.grad = gradient.detach();
+  }
+}
+
+Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
+  y.set_slot(nullptr);
+  if (!recording) return y;
+  std::vector<std::shared_ptr<GradSlot>> slots;
+  bool wanted = false;
+  for (const Tensor& input : inputs) {
+    slots.push_back(input.slot());
+    wanted = wanted || input.slot() != nullptr;
+  }
+  if (!wanted) return y;
+  auto output = std::make_shared<GradSlot>(y, false);
+  y.set_slot(output);
+  tape.push_back({op, std::move(output), std::move(slots), std::move(backward)});
+  return y;
+}
+
+Tensor record(const char* op, Tensor y, std::initializer_list<Tensor> inputs, Backward backward) {
+  return record(op, std::move(y), std::vector<Tensor>(inputs), std::move(backward));
+}
+
+void backward(const Tensor& loss, Tensor seed) {
+  const ClearTape clear{0};
+  if (!loss.slot()) fail("backward: the loss depends on nothing that wants a gradient");
+  if (!seed.defined()) {
+    if (loss.numel() != 1) fail("backward: the loss has shape {}, expected one element (or give a seed)", loss.shape().text());
+    seed = Tensor::full(loss.shape(), 1.0, loss.dtype(), loss.device());
+  }
+  const std::vector<std::shared_ptr<GradSlot>> slots{loss.slot()};
+  GradOut(slots).give(0, std::move(seed));
+  const NoGrad guard;
+  run_tape(0);
+}
+
+Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& f, const std::vector<Tensor>& inputs) {
+  if (!recording) return f(inputs);
+  Tensor y;
+  {
+    const NoGrad guard;
+    y = f(inputs);
+  }
+  std::vector<Tensor> saved;
+  for (const Tensor& x : inputs) saved.push_back(x.detach());
+  // f's parameters are leaves and collect their gradients themselves; the segment must be recorded even if no input wants one.
+  auto output = std::make_shared<GradSlot>(y, false);
+  std::vector<std::shared_ptr<GradSlot>> slots;
+  for (const Tensor& x : inputs) slots.push_back(x.slot());
+  auto rerun = [f, saved, slots](Tensor dy, GradOut& out) {
+    std::vector<Tensor> again = saved;
+    for (size_t i = 0; i < again.size(); ++i) {
+      if (slots[i]) require_grad(again[i]);
+    }
+    const size_t first = tape.size();
+    const ClearTape clear{first};
+    recording = true;
+    struct Off {
+      ~Off() { recording = false; }
+    } off;
+    const Tensor second = f(again);
+    if (second.slot()) {
+      const std::vector<std::shared_ptr<GradSlot>> seed{second.slot()};
+      GradOut(seed).give(0, std::move(dy));
+      recording = false;
+      run_tape(first);
+    }
+    for (size_t i = 0; i < again.size(); ++i) {
+      if (slots[i] && grad_of(again[i]).defined()) out.give(i, grad_of(again[i]));
+    }
+  };
+  y.set_slot(output);
+  tape.push_back({"checkpoint", std::move(output), std::move(slots), std::move(rerun)});
+  return y;
+}
+
+size_t tape_length() { return tape.size(); }
+
+}  // namespace gfsa
