@@ -20,11 +20,7 @@ using Type = YamlNode::Type;
 constexpr uint64_t kLargestFile = 1 << 20;
 constexpr size_t kMostFiles = 100;  // two includes of two includes of ... grow exponentially without being a cycle
 
-// Replaces ${env:...} in every scalar below `node`.
-void expand_environment(YamlNode& node, const std::string& path, Problems& problems) {
-  for (auto& item : node.items) expand_environment(item, path, problems);
-  for (auto& entry : node.entries) expand_environment(entry.value, join_path(path, entry.key), problems);
-  if (node.type != Type::kScalar || node.text.find("${") == std::string::npos) return;
+void expand_scalar(YamlNode& node, const std::string& path, Problems& problems) {
   std::string out;
   const std::string_view text = node.text;
   for (size_t i = 0; i < text.size();) {
@@ -72,9 +68,19 @@ void expand_environment(YamlNode& node, const std::string& path, Problems& probl
   if (node.text.empty() && !node.quoted) node.type = Type::kNull;  // as if nothing stood there
 }
 
+// Replaces ${env:...} in every scalar below `node`.
+void expand_environment(YamlNode& node, const std::string& path, Problems& problems) {
+  for (auto& item : node.items) expand_environment(item, path, problems);
+  for (auto& entry : node.entries) expand_environment(entry.value, join_path(path, shown(entry.key)), problems);
+  if (node.type != Type::kScalar || node.text.find("${") == std::string::npos) return;
+  const size_t before = problems.size();
+  expand_scalar(node, path, problems);
+  node.broken = problems.size() > before;
+}
+
 // Expands shorthands, so that merging sees maps only.
 void expand_shorthands(YamlNode& node, const Declaration& section) {
-  if (node.type == Type::kScalar && !section.shorthand.empty()) {
+  if (node.type == Type::kScalar && !section.shorthand.empty() && !node.broken) {
     YamlNode map;
     map.type = Type::kMap;
     map.place = node.place;
@@ -148,6 +154,7 @@ class Loader {
   YamlNode text(const std::string& content, const std::string& name, const fs::path& folder) {
     const size_t before = problems_.size();
     YamlNode tree = parse_yaml(content, Place{name, 0, 0}, "", problems_);
+    if (tree.type != Type::kMap) problems_.mark_incomplete();
     if (problems_.size() > before && tree.type == Type::kNull) return empty_map(name);
     if (tree.type == Type::kNull) {
       const bool blank = content.find_first_not_of(" \t\r\n") == std::string::npos;
@@ -182,6 +189,7 @@ class Loader {
   std::vector<YamlNode> names_in(const YamlNode& value) {
     std::vector<YamlNode> names = value.type == Type::kList ? value.items : std::vector<YamlNode>{value};
     std::erase_if(names, [&](const YamlNode& n) {
+      if (n.broken) return true;
       if (n.type == Type::kScalar && !n.text.empty()) return false;
       problems_.add(n.place, "defaults", n.describe() + " is no file name, expected a file or a list of files");
       return true;
@@ -192,6 +200,7 @@ class Loader {
   YamlNode included(const YamlNode& include, const fs::path& folder) {
     const std::string path = (folder / include.text).lexically_normal().string();
     const auto problem = [&](const std::string& message) {
+      problems_.mark_incomplete();
       problems_.add(include.place, "defaults", message);
       return empty_map(path);
     };
@@ -280,9 +289,8 @@ void apply_override(YamlNode& tree, const std::string& assignment, const Declara
   }
   const size_t before = problems.size();
   YamlNode value = parse_yaml(assignment.substr(equals + 1), place, shown(path), problems);
-  if (problems.size() > before) return;
-  expand_environment(value, shown(path), problems);
-  if (problems.size() > before) return;
+  if (problems.size() == before) expand_environment(value, shown(path), problems);
+  value.broken = problems.size() > before;
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
     YamlNode map;
     map.type = Type::kMap;

@@ -18,7 +18,7 @@ using Type = YamlNode::Type;
 class Reader : public Schema {
  public:
   Reader(const YamlNode& tree, const Declaration& schema, Problems& problems, Resolved& resolved)
-      : schema_(schema), paths_(all_paths(schema)), problems_(problems), resolved_(resolved) {
+      : paths_(all_paths(schema)), problems_(problems), resolved_(resolved) {
     stack_.push_back({&tree, tree.place, "", &schema, {}, false, false});
   }
   void finish() {
@@ -52,6 +52,7 @@ class Reader : public Schema {
       if (info.required) problem(stack_.back().place, path, "is missing, expected " + expectation(info));
       return;
     }
+    if (is_broken(entry)) return;
     resolved_.origins[path] = entry->value.place.origin();
     Scalars values;
     if (read_values(info, entry->value, path, values)) info.binding.set(values);
@@ -63,6 +64,7 @@ class Reader : public Schema {
     const Declaration* declared = stack_.back().declared != nullptr ? find_key(*stack_.back().declared, name) : nullptr;
     const YamlEntry* entry = given(name);
     const YamlNode* node = entry != nullptr && entry->value.type == Type::kMap ? &entry->value : nullptr;
+    if (is_broken(entry)) return;
     if (entry != nullptr && node == nullptr && entry->value.type != Type::kNull) {
       problem(entry->value.place, path,
               entry->value.describe() + " stands where a map of keys is expected" +
@@ -82,6 +84,10 @@ class Reader : public Schema {
     stack_.back().known.push_back(variant.name);
     const std::string path = join_path(stack_.back().path, variant.name);
     const YamlEntry* entry = given(variant.name);
+    if (is_broken(entry)) {
+      stack_.back().undecided = true;
+      return;
+    }
     std::string wrong;
     if (entry == nullptr) {
       if (variant.chosen().empty()) wrong = "is missing, expected " + one_of(variant.names());
@@ -101,7 +107,6 @@ class Reader : public Schema {
       resolved_.origins[path] = entry->value.place.origin();
       if (variant.chosen() != entry->value.text) variant.choose(entry->value.text);
     }
-    stack_.back().choices.push_back({variant.name, variant.chosen()});
     variant.describe(*this);
   }
 
@@ -114,11 +119,15 @@ class Reader : public Schema {
     std::vector<std::string> known;
     bool failed;     // something in it is wrong: checks across keys make no sense
     bool undecided;  // a variant without a valid name: which keys it allows is unknown
-    std::vector<std::pair<std::string, std::string>> choices = {};  // variants' keys and names
   };
 
   const YamlEntry* given(const std::string& name) const {
     return stack_.back().node != nullptr ? stack_.back().node->find(name) : nullptr;
+  }
+
+  bool is_broken(const YamlEntry* entry) {
+    if (entry == nullptr || !entry->value.broken) return false;
+    return stack_.back().failed = true;
   }
 
   void problem(const Place& place, const std::string& path, const std::string& message) {
@@ -133,6 +142,10 @@ class Reader : public Schema {
   }
 
   bool read_element(const FieldInfo& info, const YamlNode& node, const std::string& path, Scalars& values) {
+    if (node.broken) {
+      stack_.back().failed = true;
+      return false;
+    }
     if (node.type != Type::kScalar) {
       const std::string what = node.type == Type::kNull ? "has no value" : "is " + node.describe();
       problem(node.place, path, what + ", expected " + expectation(info));
@@ -226,7 +239,6 @@ class Reader : public Schema {
     return "";
   }
 
-  const Declaration& schema_;
   std::vector<std::string> paths_;
   Problems& problems_;
   Resolved& resolved_;
@@ -235,6 +247,7 @@ class Reader : public Schema {
 
 void read_tree(Described root, YamlNode& tree, const Declaration& schema, const std::vector<std::string>& overrides,
                Problems& problems, Resolved& resolved) {
+  if (problems.incomplete()) problems.throw_if_any();
   for (const auto& assignment : overrides) apply_override(tree, assignment, schema, problems);
   Reader reader(tree, schema, problems, resolved);
   root.describe(reader);

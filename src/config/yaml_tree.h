@@ -22,6 +22,9 @@ class Problems {
   void add(const Place& place, const std::string& path, const std::string& message);
   bool empty() const { return items_.empty(); }
   size_t size() const { return items_.size(); }
+  // A whole text could not be read, so that what is missing from the tree means nothing.
+  void mark_incomplete() { incomplete_ = true; }
+  bool incomplete() const { return incomplete_; }
   // Exit code 2; one line a problem, "place: path: message"; after 50 lines only their number.
   void throw_if_any() const;
 
@@ -31,6 +34,7 @@ class Problems {
     std::string line;
   };
   std::vector<Item> items_;
+  bool incomplete_ = false;
 };
 
 struct YamlEntry;
@@ -41,6 +45,7 @@ struct YamlNode {
   Place place;
   std::string text;     // kScalar
   bool quoted = false;  // kScalar
+  bool broken = false;  // its problem is reported already, its content means nothing
   std::vector<YamlNode> items;
   std::vector<YamlEntry> entries;  // in the order of the text, no key twice
 
