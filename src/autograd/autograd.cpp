@@ -90,8 +90,8 @@ void GradOut::give(size_t i, Tensor gradient) {
   if (!wants(i)) return;
   GradSlot& slot = *slots_[i];
   if (!(gradient.shape() == slot.shape) || gradient.dtype() != slot.dtype) {
-    fail("autograd: gradient {} {} for an input {} {}", name_of(gradient.dtype()), gradient.shape().text(), name_of(slot.dtype),
-         slot.shape.text());
+    fail("autograd: gradient {} {} for an input {} {}", name_of(gradient.dtype()), gradient.shape().text(),
+         name_of(slot.dtype), slot.shape.text());
   }
   if (slot.grad.defined()) {
     own(slot);
@@ -128,7 +128,8 @@ void backward(const Tensor& loss, Tensor seed) {
   const ClearTape clear{0};
   if (!loss.slot()) fail("backward: the loss depends on nothing that wants a gradient");
   if (!seed.defined()) {
-    if (loss.numel() != 1) fail("backward: the loss has shape {}, expected one element (or give a seed)", loss.shape().text());
+    if (loss.numel() != 1)
+      fail("backward: the loss has shape {}, expected one element (or give a seed)", loss.shape().text());
     seed = Tensor::full(loss.shape(), 1.0, loss.dtype(), loss.device());
   }
   const std::vector<std::shared_ptr<GradSlot>> slots{loss.slot()};
@@ -146,7 +147,8 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& f, co
   }
   std::vector<Tensor> saved;
   for (const Tensor& x : inputs) saved.push_back(x.detach());
-  // f's parameters are leaves and collect their gradients themselves; the segment must be recorded even if no input wants one.
+  // f's parameters are leaves and collect their gradients themselves; the segment must be recorded even if no input
+  // wants one.
   auto output = std::make_shared<GradSlot>(y, false);
   std::vector<std::shared_ptr<GradSlot>> slots;
   for (const Tensor& x : inputs) slots.push_back(x.slot());

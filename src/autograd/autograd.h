@@ -2,8 +2,9 @@
 //
 //   return record("relu", y, {x}, [x](Tensor dy, GradOut& out) { ... out.give(0, dx); });
 //
-// The tape is a list in order of execution, one a thread; backward() walks it from the end. A node is destroyed as soon as
-// its backward has run, and with it every tensor that its closure saved. Without gradients wanted, nothing is recorded.
+// The tape is a list in order of execution, one a thread; backward() walks it from the end. A node is destroyed as soon
+// as its backward has run, and with it every tensor that its closure saved. Without gradients wanted, nothing is
+// recorded.
 #pragma once
 
 #include <functional>
@@ -15,16 +16,18 @@
 
 namespace gfsa {
 
-// The gradient of one tensor in the making. Leaves (parameters) keep it after backward(); all others lose it on the way.
+// The gradient of one tensor in the making. Leaves (parameters) keep it after backward(); all others lose it on the
+// way.
 class GradSlot {
  public:
-  GradSlot(const Tensor& value, bool is_leaf) : shape(value.shape()), dtype(value.dtype()), device(value.device()), is_leaf(is_leaf) {}
+  GradSlot(const Tensor& value, bool is_leaf)
+      : shape(value.shape()), dtype(value.dtype()), device(value.device()), is_leaf(is_leaf) {}
   Shape shape;
   DType dtype;
   Device device;
   bool is_leaf;
-  // Undefined until the first contribution. For a leaf with a fixed buffer, `buffer` is where the gradient must end up and
-  // `grad` equals it once something has been added.
+  // Undefined until the first contribution. For a leaf with a fixed buffer, `buffer` is where the gradient must end up
+  // and `grad` equals it once something has been added.
   Tensor grad;
   Tensor buffer;
 };
@@ -74,16 +77,18 @@ class GradOut {
 // dy arrives by value: if it is unique (Tensor::is_unique), its memory may be reused for a result.
 using Backward = std::function<void(Tensor dy, GradOut& out)>;
 
-// Gives y a place on the tape if any input wants a gradient and recording is on; returns y. Inputs may be undefined tensors.
+// Gives y a place on the tape if any input wants a gradient and recording is on; returns y. Inputs may be undefined
+// tensors.
 Tensor record(const char* op, Tensor y, std::initializer_list<Tensor> inputs, Backward backward);
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward);
 
-// Gradients of every leaf that `loss` depends on, added to what the leaves hold. `seed` is d(loss) (default: 1, loss scalar).
-// The tape is empty afterwards, also when an exception leaves it.
+// Gradients of every leaf that `loss` depends on, added to what the leaves hold. `seed` is d(loss) (default: 1, loss
+// scalar). The tape is empty afterwards, also when an exception leaves it.
 void backward(const Tensor& loss, Tensor seed = {});
 
-// Runs f(inputs) without keeping what it would save for backward; backward runs it a second time. f must depend on nothing
-// but its inputs, parameters and counter-based random numbers. Gradients flow to inputs and to leaves that f uses.
+// Runs f(inputs) without keeping what it would save for backward; backward runs it a second time. f must depend on
+// nothing but its inputs, parameters and counter-based random numbers. Gradients flow to inputs and to leaves that f
+// uses.
 Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& f, const std::vector<Tensor>& inputs);
 
 // Number of nodes on this thread's tape.

@@ -73,7 +73,9 @@ class PosixWritableFile : public WritableFile {
 
 class PosixEnv : public Env {
  public:
-  std::unique_ptr<WritableFile> create(const std::string& path) override { return std::make_unique<PosixWritableFile>(path); }
+  std::unique_ptr<WritableFile> create(const std::string& path) override {
+    return std::make_unique<PosixWritableFile>(path);
+  }
 
   std::string read(const std::string& path, uint64_t max_bytes) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -82,7 +84,7 @@ class PosixEnv : public Env {
       int fd;
       ~Closer() { ::close(fd); }
     } closer{fd};
-    struct stat st{};
+    struct stat st {};
     if (::fstat(fd, &st) != 0) bad_input("{}: cannot be read: {}", path, std::strerror(errno));
     if (S_ISDIR(st.st_mode)) bad_input("{}: is a folder, expected a file", path);
     if (static_cast<uint64_t>(st.st_size) > max_bytes) {
@@ -129,11 +131,12 @@ class PosixEnv : public Env {
     if (ec) fail("{}: cannot be removed: {}", path, ec.message());
   }
   void rename(const std::string& from, const std::string& to) override {
-    if (::rename(from.c_str(), to.c_str()) != 0) fail("{}: cannot be renamed to {}: {}", from, to, std::strerror(errno));
+    if (::rename(from.c_str(), to.c_str()) != 0)
+      fail("{}: cannot be renamed to {}: {}", from, to, std::strerror(errno));
     sync_folder(folder_of(to));
   }
   uint64_t free_bytes(const std::string& path) override {
-    struct statvfs st{};
+    struct statvfs st {};
     if (::statvfs(path.c_str(), &st) != 0) fail("{}: cannot ask for free space: {}", path, std::strerror(errno));
     return static_cast<uint64_t>(st.f_bavail) * st.f_frsize;
   }

@@ -1,5 +1,6 @@
-// env.h -- every file that the project writes, and every whole file that it reads, goes through Env, so that a wrapper can
-// inject faults (tests) and every write is durable by the same recipe: write beside, fsync, rename, fsync the folder.
+// env.h -- every file that the project writes, and every whole file that it reads, goes through Env, so that a wrapper
+// can inject faults (tests) and every write is durable by the same recipe: write beside, fsync, rename, fsync the
+// folder.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ class Env {
   static Env& real();
 
   virtual std::unique_ptr<WritableFile> create(const std::string& path) = 0;
-  // Whole file. Throws bad input if it does not exist, is a folder, or cannot be read; max_bytes guards against nonsense.
+  // Whole file. Throws bad input if it does not exist, is a folder, or cannot be read; max_bytes guards against
+  // nonsense.
   virtual std::string read(const std::string& path, uint64_t max_bytes = UINT64_MAX) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;

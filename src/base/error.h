@@ -1,7 +1,7 @@
 // error.h -- the project's one exception type and the exit codes it maps to.
 //
-// An Error says what is wrong, where (file:line:column, config key, tensor, sample), what was expected and the nearest valid
-// choice. main() prints message() once and returns exit_code(); nobody else prints errors or calls exit.
+// An Error says what is wrong, where (file:line:column, config key, tensor, sample), what was expected and the nearest
+// valid choice. main() prints message() once and returns exit_code(); nobody else prints errors or calls exit.
 #pragma once
 
 #include <fmt/format.h>
@@ -14,7 +14,13 @@
 namespace gfsa {
 
 // Exit codes of both programs. 130 (SIGINT) and 143 (SIGTERM): interrupted, with a checkpoint written.
-enum ExitCode : int { kExitDone = 0, kExitFailed = 1, kExitBadInput = 2, kExitInterrupted = 130, kExitTerminated = 143 };
+enum ExitCode : int {
+  kExitDone = 0,
+  kExitFailed = 1,
+  kExitBadInput = 2,
+  kExitInterrupted = 130,
+  kExitTerminated = 143
+};
 
 class Error : public std::runtime_error {
  public:

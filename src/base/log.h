@@ -1,4 +1,5 @@
-// log.h -- the face of the logger (spdlog behind it). Everything goes to standard error; standard output belongs to results.
+// log.h -- the face of the logger (spdlog behind it). Everything goes to standard error; standard output belongs to
+// results.
 #pragma once
 
 #include <spdlog/spdlog.h>

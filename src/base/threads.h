@@ -1,5 +1,5 @@
-// threads.h -- the one OpenMP team that kernels and oneDNN share. Work is cut statically, so the same number of threads gives
-// the same bits; kernels cut so that other numbers of threads do too (each output element is one thread's work).
+// threads.h -- the one OpenMP team that kernels and oneDNN share. Work is cut statically, so the same number of threads
+// gives the same bits; kernels cut so that other numbers of threads do too (each output element is one thread's work).
 #pragma once
 
 #include <omp.h>
@@ -14,8 +14,8 @@ namespace gfsa {
 void set_threads(int threads);
 int threads();
 
-// body(begin, end) over [0, n) in contiguous pieces of at least `grain` elements. Runs inline when one piece is enough or when
-// already inside a parallel region. The first exception thrown by a body is rethrown here.
+// body(begin, end) over [0, n) in contiguous pieces of at least `grain` elements. Runs inline when one piece is enough
+// or when already inside a parallel region. The first exception thrown by a body is rethrown here.
 template <class Body>
 void parallel_for(int64_t n, int64_t grain, const Body& body) {
   if (n <= 0) return;
@@ -25,7 +25,7 @@ void parallel_for(int64_t n, int64_t grain, const Body& body) {
     return;
   }
   std::exception_ptr error;
-#pragma omp parallel num_threads(static_cast<int>(pieces))
+#pragma omp parallel num_threads(static_cast <int>(pieces))
   {
     const int64_t i = omp_get_thread_num(), t = omp_get_num_threads();
     try {

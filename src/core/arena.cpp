@@ -33,7 +33,8 @@ struct Arena::Impl {
 
   void make_free(std::map<char*, Block>::iterator it) {
     it->second.free = true;
-    if (const auto next = std::next(it); next != blocks.end() && next->second.free && next->second.segment == it->second.segment) {
+    if (const auto next = std::next(it);
+        next != blocks.end() && next->second.free && next->second.segment == it->second.segment) {
       free_blocks.erase({next->second.bytes, next->first});
       it->second.bytes += next->second.bytes;
       blocks.erase(next);
@@ -73,8 +74,8 @@ struct Arena::Impl {
       memory = backend(device).allocate(size);
     }
     if (memory == nullptr) {
-      fail("{}: out of memory: {} wanted, {} in use, {} reserved; lower train.batch_size or raise train.accumulate", device.text(),
-           human_bytes(static_cast<double>(bytes)), human_bytes(static_cast<double>(figures.current)),
+      fail("{}: out of memory: {} wanted, {} in use, {} reserved; lower train.batch_size or raise train.accumulate",
+           device.text(), human_bytes(static_cast<double>(bytes)), human_bytes(static_cast<double>(figures.current)),
            human_bytes(static_cast<double>(figures.reserved)));
     }
     figures.reserved += size;

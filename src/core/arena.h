@@ -1,5 +1,5 @@
-// arena.h -- one caching allocator per device: big segments, cut best-fit, neighbours merged when freed. Memory goes back to
-// the system only through trim(), so a training step in its steady state asks the system for nothing.
+// arena.h -- one caching allocator per device: big segments, cut best-fit, neighbours merged when freed. Memory goes
+// back to the system only through trim(), so a training step in its steady state asks the system for nothing.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 namespace gfsa {
 
 struct ArenaFigures {
-  uint64_t current = 0;   // bytes in live blocks
-  uint64_t peak = 0;      // largest `current` since the last reset_peak()
-  uint64_t reserved = 0;  // bytes taken from the system
+  uint64_t current = 0;             // bytes in live blocks
+  uint64_t peak = 0;                // largest `current` since the last reset_peak()
+  uint64_t reserved = 0;            // bytes taken from the system
   uint64_t system_allocations = 0;  // how often the system was asked
 };
 

@@ -28,8 +28,9 @@ class CpuBackend : public DeviceBackend {
   void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void zero(void* memory, size_t bytes) override {
     constexpr int64_t kGrain = 1 << 20;
-    parallel_for(static_cast<int64_t>(bytes), kGrain,
-                 [&](int64_t b, int64_t e) { std::memset(static_cast<char*>(memory) + b, 0, static_cast<size_t>(e - b)); });
+    parallel_for(static_cast<int64_t>(bytes), kGrain, [&](int64_t b, int64_t e) {
+      std::memset(static_cast<char*>(memory) + b, 0, static_cast<size_t>(e - b));
+    });
   }
   void synchronize() override {}
   std::string description() const override {

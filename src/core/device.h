@@ -1,5 +1,5 @@
-// device.h -- where tensors live. Every device stands behind one interface; what a build or machine lacks is an error that
-// says so, never a missing symbol.
+// device.h -- where tensors live. Every device stands behind one interface; what a build or machine lacks is an error
+// that says so, never a missing symbol.
 #pragma once
 
 #include <cstddef>

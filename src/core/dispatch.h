@@ -5,6 +5,8 @@
 // A CUDA build adds its case here; an op never asks which devices exist.
 #pragma once
 
+#include <type_traits>
+
 #include "base/error.h"
 #include "core/tensor.h"
 
@@ -18,10 +20,17 @@ inline void require_cpu(const char* op, const Tensor& x) {
 template <class F>
 void dispatch_floating(const char* op, DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: f(double{}); return;
-    case DType::f32: f(float{}); return;
-    case DType::bf16: f(bfloat16{}); return;
-    default: fail("{}: takes f64, f32 or bf16, not {}", op, name_of(dtype));
+    case DType::f64:
+      f(double{});
+      return;
+    case DType::f32:
+      f(float{});
+      return;
+    case DType::bf16:
+      f(bfloat16{});
+      return;
+    default:
+      fail("{}: takes f64, f32 or bf16, not {}", op, name_of(dtype));
   }
 }
 template <class F>
@@ -30,17 +39,45 @@ void dispatch_floating(const char* op, const Tensor& x, F&& f) {
   dispatch_floating(op, x.dtype(), f);
 }
 
+// f(From{}, To{}) for an op that reads one floating type and writes another of the same accumulator type (f32 with bf16).
+template <class F>
+void dispatch_floating_pair(const char* op, DType from, DType to, F&& f) {
+  dispatch_floating(op, from, [&](auto a) {
+    dispatch_floating(op, to, [&](auto b) {
+      if constexpr (std::is_same_v<acc_t<decltype(a)>, acc_t<decltype(b)>>) {
+        f(a, b);
+      } else {
+        fail("{}: cannot go from {} to {}; f64 stays among itself", op, name_of(from), name_of(to));
+      }
+    });
+  });
+}
+
 // f(T{}) with any element type.
 template <class F>
 void dispatch_any(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f64: f(double{}); return;
-    case DType::f32: f(float{}); return;
-    case DType::bf16: f(bfloat16{}); return;
-    case DType::i64: f(int64_t{}); return;
-    case DType::i32: f(int32_t{}); return;
-    case DType::u8: f(uint8_t{}); return;
-    case DType::boolean: f(bool{}); return;
+    case DType::f64:
+      f(double{});
+      return;
+    case DType::f32:
+      f(float{});
+      return;
+    case DType::bf16:
+      f(bfloat16{});
+      return;
+    case DType::i64:
+      f(int64_t{});
+      return;
+    case DType::i32:
+      f(int32_t{});
+      return;
+    case DType::u8:
+      f(uint8_t{});
+      return;
+    case DType::boolean:
+      f(bool{});
+      return;
   }
 }
 

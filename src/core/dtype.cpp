@@ -8,7 +8,8 @@ struct Info {
   std::string_view name;
   size_t size;
 };
-constexpr std::array<Info, 7> kInfo{{{"f64", 8}, {"f32", 4}, {"bf16", 2}, {"i64", 8}, {"i32", 4}, {"u8", 1}, {"bool", 1}}};
+constexpr std::array<Info, 7> kInfo{
+    {{"f64", 8}, {"f32", 4}, {"bf16", 2}, {"i64", 8}, {"i32", 4}, {"u8", 1}, {"bool", 1}}};
 }  // namespace
 
 size_t size_of(DType dtype) { return kInfo[static_cast<size_t>(dtype)].size; }

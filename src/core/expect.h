@@ -6,8 +6,9 @@
 //   e.shape("x", x, "... C").shape("weight", weight, "C").floating("x", x);
 //   const int64_t columns = e["C"], rows = e["..."];
 //
-// A pattern lists dimensions: a name is bound at its first use and must agree afterwards, a number must match, "..." stands
-// for any number of leading dimensions and binds their product (and must be the same list wherever it occurs again).
+// A pattern lists dimensions: a name is bound at its first use and must agree afterwards, a number must match, "..."
+// stands for any number of leading dimensions and binds their product (and must be the same list wherever it occurs
+// again).
 #pragma once
 
 #include <initializer_list>
@@ -26,7 +27,9 @@ class Expect {
   // As shape(), but an undefined tensor passes.
   Expect& optional(const char* argument, const Tensor& t, const char* pattern);
   Expect& dtype(const char* argument, const Tensor& t, std::initializer_list<DType> allowed);
-  Expect& floating(const char* argument, const Tensor& t) { return dtype(argument, t, {DType::f64, DType::f32, DType::bf16}); }
+  Expect& floating(const char* argument, const Tensor& t) {
+    return dtype(argument, t, {DType::f64, DType::f32, DType::bf16});
+  }
   // Both tensors defined, on the same device.
   Expect& same_device(const char* argument, const Tensor& t, const Tensor& as);
   template <class... Args>

@@ -1,4 +1,5 @@
-// philox.h -- counter-based random numbers: no hidden state, the same values on every device, thread count and rank count.
+// philox.h -- counter-based random numbers: no hidden state, the same values on every device, thread count and rank
+// count.
 //
 // A number is a function of (seed, stream name, step, sample, index): Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011,
 // "Parallel random numbers: as easy as 1, 2, 3") with key = mix(seed, stream) and counter = (index, sample, step).

@@ -104,7 +104,8 @@ Tensor Tensor::view(const Shape& shape) const {
 }
 
 Tensor Tensor::slice(int d, int64_t begin, int64_t end) const {
-  if (begin < 0 || end < begin || end > shape_[d]) fail("slice: [{}, {}) is outside dimension {} of {}", begin, end, d, shape_.text());
+  if (begin < 0 || end < begin || end > shape_[d])
+    fail("slice: [{}, {}) is outside dimension {} of {}", begin, end, d, shape_.text());
   Tensor t = detach();
   t.offset_ += begin * strides_[d];
   t.shape_[d] = end - begin;

@@ -1,6 +1,7 @@
 // tensor.h -- a strided view of typed memory on one device. Copying a Tensor copies the handle, never the elements.
 //
-// Views made by the members here (view, slice, transpose, expand) carry no autograd record; models use the ops of ops/view.h.
+// Views made by the members here (view, slice, transpose, expand) carry no autograd record; models use the ops of
+// ops/view.h.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,12 @@
-// gemm.h -- matrix products on raw memory, through oneDNN (it picks AVX2, AVX-512, AVX512-BF16 or AMX). The ground under linear
-// and attention; not differentiable by itself.
+// gemm.h -- matrix products on raw memory, through oneDNN (it picks AVX2, AVX-512, AVX512-BF16 or AMX). The ground
+// under linear and attention; not differentiable by itself.
 //
 //   C[m, n] = op(A)[m, k] op(B)[k, n] (+ C if accumulate) (+ bias[n])
 //
-// Row-major with leading dimensions in elements; op(X) reads X transposed if the flag is set (then A is stored [k, m] with
-// lda >= m, B is stored [n, k] with ldb >= k). Sums are kept in f32 (f64 for f64). Called outside a parallel region the team
-// works on it together; inside one, each call is the calling thread's own (tiles of attention). Primitives are made once a
-// shape and kept. Same shape, same machine, same thread count: same bits.
+// Row-major with leading dimensions in elements; op(X) reads X transposed if the flag is set (then A is stored [k, m]
+// with lda >= m, B is stored [n, k] with ldb >= k). Sums are kept in f32 (f64 for f64). Called outside a parallel
+// region the team works on it together; inside one, each call is the calling thread's own (tiles of attention).
+// Primitives are made once a shape and kept. Same shape, same machine, same thread count: same bits.
 #pragma once
 
 #include <cstdint>

@@ -16,15 +16,19 @@ constexpr int64_t kAlignmentElements = 16;  // 64 bytes of f32
 
 double draw(const Init& init, RandomSequence& random) {
   switch (init.kind) {
-    case Init::Kind::zeros: return 0;
-    case Init::Kind::constant: return init.a;
-    case Init::Kind::normal: return init.a * random.normal();
+    case Init::Kind::zeros:
+      return 0;
+    case Init::Kind::constant:
+      return init.a;
+    case Init::Kind::normal:
+      return init.a * random.normal();
     case Init::Kind::truncated_normal:
       while (true) {
         const double x = init.a * random.normal();
         if (std::abs(x) <= init.b) return x;
       }
-    case Init::Kind::uniform: return random.uniform(init.a, init.b);
+    case Init::Kind::uniform:
+      return random.uniform(init.a, init.b);
   }
   return 0;
 }
@@ -42,7 +46,8 @@ void initialise(const Parameter& p, uint64_t seed) {
     parallel_for((n + kBlock - 1) / kBlock, 16, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         RandomSequence random(key, static_cast<uint32_t>(b));
-        for (int64_t i = b * kBlock; i < std::min(n, (b + 1) * kBlock); ++i) x[i] = T(static_cast<acc_t<T>>(draw(p.init, random)));
+        for (int64_t i = b * kBlock; i < std::min(n, (b + 1) * kBlock); ++i)
+          x[i] = T(static_cast<acc_t<T>>(draw(p.init, random)));
       }
     });
   });
@@ -120,7 +125,8 @@ int64_t ParameterStore::count() const {
   return n;
 }
 
-void ParameterStore::load(const std::map<std::string, Tensor>& tensors, const std::string& source, const LoadOptions& options) {
+void ParameterStore::load(const std::map<std::string, Tensor>& tensors, const std::string& source,
+                          const LoadOptions& options) {
   std::map<const Parameter*, std::pair<std::string, Tensor>> found;
   ErrorList errors;
   std::vector<std::string> names;
@@ -130,7 +136,9 @@ void ParameterStore::load(const std::map<std::string, Tensor>& tensors, const st
     const std::string& name = other == aliases_.end() ? key : other->second;
     const Parameter* p = find(name);
     if (p == nullptr) {
-      if (!matches_any(key, options.ignored_patterns)) errors.add(fmt::format("{}: unexpected tensor {} {}{}", source, key, tensor.shape().text(), did_you_mean(key, names)));
+      if (!matches_any(key, options.ignored_patterns))
+        errors.add(
+            fmt::format("{}: unexpected tensor {} {}{}", source, key, tensor.shape().text(), did_you_mean(key, names)));
       continue;
     }
     if (found.contains(p)) {
@@ -139,7 +147,8 @@ void ParameterStore::load(const std::map<std::string, Tensor>& tensors, const st
     }
     const Tensor adapted = options.adapt ? options.adapt(*p, tensor) : tensor;
     if (!(adapted.shape() == p->shape)) {
-      errors.add(fmt::format("{}: misshapen tensor {}: {}, expected {}", source, key, tensor.shape().text(), p->shape.text()));
+      errors.add(
+          fmt::format("{}: misshapen tensor {}: {}, expected {}", source, key, tensor.shape().text(), p->shape.text()));
     }
     found[p] = {key, adapted};
   }

@@ -1,6 +1,6 @@
-// parameters.h -- the state dict. A model's constructor declares its parameters through a Scope; the store then lays all of
-// them out in one flat buffer (and their gradients in another), initialises them, and loads and saves them by name.
-// Optimizers, EMA, checkpoints and the model table read the store, never the layers.
+// parameters.h -- the state dict. A model's constructor declares its parameters through a Scope; the store then lays
+// all of them out in one flat buffer (and their gradients in another), initialises them, and loads and saves them by
+// name. Optimizers, EMA, checkpoints and the model table read the store, never the layers.
 #pragma once
 
 #include <cstdint>
@@ -73,7 +73,7 @@ class ParameterStore {
 
   const std::deque<Parameter>& parameters() const { return parameters_; }
   const Parameter* find(const std::string& name) const;  // nullptr if unknown
-  int64_t count() const;                                  // elements, without padding
+  int64_t count() const;                                 // elements, without padding
   // [total] including padding.
   const Tensor& flat_values() const { return flat_values_; }
   const Tensor& flat_grads() const { return flat_grads_; }
@@ -81,9 +81,10 @@ class ParameterStore {
   void clear_grads();
   void complete_grads();
 
-  // Strict: one error lists all missing, unexpected and misshapen tensors; nothing is changed if there is one. Aliases are
-  // understood; dtypes are converted. `adapt` may replace a tensor before its shape is judged (position embeddings);
-  // names matching `optional_patterns` may be missing and keep their values (a new head, wK from a base model).
+  // Strict: one error lists all missing, unexpected and misshapen tensors; nothing is changed if there is one. Aliases
+  // are understood; dtypes are converted. `adapt` may replace a tensor before its shape is judged (position
+  // embeddings); names matching `optional_patterns` may be missing and keep their values (a new head, wK from a base
+  // model).
   struct LoadOptions {
     std::function<Tensor(const Parameter&, const Tensor&)> adapt;
     std::vector<std::string> optional_patterns;

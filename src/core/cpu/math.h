@@ -1,5 +1,6 @@
-// math.h -- elementary functions that vectorise inside simd::run. The float versions are branch-free polynomials (errors
-// against the correctly rounded value: tests/core/math_test.cpp); the double versions are libm's, for gradient checks.
+// math.h -- elementary functions that vectorise inside simd::run. The float versions are branch-free polynomials
+// (errors against the correctly rounded value: tests/core/math_test.cpp); the double versions are libm's, for gradient
+// checks.
 #pragma once
 
 #include <bit>
@@ -56,7 +57,8 @@ inline double erf(double x) { return std::erf(x); }
 
 // Odd rational approximation on [-7.9, 7.9], 1 beyond; absolute error below 4e-7.
 inline float tanh(float x) {
-  const float c = x > 7.90531110763549805f ? 7.90531110763549805f : (x < -7.90531110763549805f ? -7.90531110763549805f : x);
+  const float c =
+      x > 7.90531110763549805f ? 7.90531110763549805f : (x < -7.90531110763549805f ? -7.90531110763549805f : x);
   const float s = c * c;
   float p = -2.76076847742355e-16f;
   p = p * s + 2.00018790482477e-13f;

@@ -13,7 +13,8 @@ Isa from_environment() {
   if (wanted == nullptr) return supported();
   for (Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
     if (std::string(wanted) == name(isa)) {
-      if (isa > supported()) bad_input("GFSA_ISA: this processor has no {}, the widest is {}", wanted, name(supported()));
+      if (isa > supported())
+        bad_input("GFSA_ISA: this processor has no {}, the widest is {}", wanted, name(supported()));
       return isa;
     }
   }
@@ -34,7 +35,8 @@ Isa supported() {
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("bmi2")) {
       return Isa::avx512;
     }
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) return Isa::avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+      return Isa::avx2;
     return Isa::baseline;
   }();
   return isa;
@@ -49,9 +51,12 @@ void set_active(Isa isa) {
 
 const char* name(Isa isa) {
   switch (isa) {
-    case Isa::baseline: return "baseline";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
+    case Isa::baseline:
+      return "baseline";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
   }
   return "unknown";
 }

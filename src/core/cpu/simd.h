@@ -2,10 +2,10 @@
 //
 //   simd::run([&] { for (int64_t i = begin; i < end; ++i) y[i] = relu(x[i]); });
 //
-// The body is a plain loop over inline functions. run() holds it three times, each time inlined whole ("flatten") into a
-// function compiled for one instruction set, so that the vectoriser works with that set's registers; the processor decides
-// which copy runs. Reductions need `#pragma omp simd reduction(...)`: the compiler may not reorder sums by itself.
-// Matrix products do not go through here: oneDNN picks its own kernels (AVX2, AVX-512, AVX512-BF16, AMX).
+// The body is a plain loop over inline functions. run() holds it three times, each time inlined whole ("flatten") into
+// a function compiled for one instruction set, so that the vectoriser works with that set's registers; the processor
+// decides which copy runs. Reductions need `#pragma omp simd reduction(...)`: the compiler may not reorder sums by
+// itself. Matrix products do not go through here: oneDNN picks its own kernels (AVX2, AVX-512, AVX512-BF16, AMX).
 #pragma once
 
 namespace gfsa::simd {
@@ -20,27 +20,29 @@ Isa supported();
 const char* name(Isa isa);
 
 template <class Body>
-[[gnu::flatten, gnu::noinline, gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c,bmi2,prefer-vector-width=512")]]
-void run_avx512(const Body& body) {
+[[gnu::flatten, gnu::noinline,
+  gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c,bmi2,prefer-vector-width=512")]] void
+run_avx512(const Body& body) {
   body();
 }
 template <class Body>
-[[gnu::flatten, gnu::noinline, gnu::target("avx2,fma,f16c,bmi2")]]
-void run_avx2(const Body& body) {
+[[gnu::flatten, gnu::noinline, gnu::target("avx2,fma,f16c,bmi2")]] void run_avx2(const Body& body) {
   body();
 }
 template <class Body>
-[[gnu::flatten, gnu::noinline]]
-void run_baseline(const Body& body) {
+[[gnu::flatten, gnu::noinline]] void run_baseline(const Body& body) {
   body();
 }
 
 template <class Body>
 void run(const Body& body) {
   switch (active()) {
-    case Isa::avx512: return run_avx512(body);
-    case Isa::avx2: return run_avx2(body);
-    case Isa::baseline: return run_baseline(body);
+    case Isa::avx512:
+      return run_avx512(body);
+    case Isa::avx2:
+      return run_avx2(body);
+    case Isa::baseline:
+      return run_baseline(body);
   }
 }
 

@@ -1,0 +1,27 @@
+// forward_context.h -- what a forward pass depends on beside its inputs and parameters.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/dtype.h"
+#include "core/philox.h"
+
+namespace gfsa {
+
+struct ForwardContext {
+  bool training = false;
+  uint64_t seed = 0;
+  uint64_t step = 0;     // optimizer step: dropout differs from step to step
+  uint32_t sample0 = 0;  // number of the batch's first sample within the step: accumulation changes no random number
+  // dtype of activations between matrix products: f32, bf16 (`precision: bf16`) or f64 (exact comparisons). The
+  // residual stream, norms, softmax and losses are in accumulator_of(compute).
+  DType compute = DType::f32;
+  bool checkpoint_blocks = false;  // recompute each block in backward instead of keeping its activations
+
+  DType residual() const { return accumulator_of(compute); }
+  // Random numbers of one place in the model, e.g. key("blocks.3.drop_path1").
+  RandomKey key(std::string_view place) const { return RandomKey(seed, place, step); }
+};
+
+}  // namespace gfsa

@@ -1,0 +1,110 @@
+#include "ops/gemm.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/philox.h"
+#include "core/tensor.h"
+#include "support/op_case.h"
+
+namespace gfsa {
+namespace {
+
+struct Case {
+  int64_t m, n, k;
+};
+
+// op(X) as the tensor that stands in memory with `gap` unused elements after each row.
+struct Operand {
+  Tensor memory;  // [rows, columns + gap]
+  int64_t step;
+  bool transposed;
+  double at(int64_t i, int64_t j) const {
+    const auto v = memory.slice(0, transposed ? j : i, (transposed ? j : i) + 1)
+                       .slice(1, transposed ? i : j, (transposed ? i : j) + 1);
+    return v.to(DType::f64).item();
+  }
+};
+
+Operand operand(int64_t rows, int64_t columns, bool transposed, int64_t gap, DType type, uint64_t seed) {
+  if (transposed) std::swap(rows, columns);
+  return {test::random_tensor({rows, columns + gap}, type, seed), columns + gap, transposed};
+}
+
+void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool accumulate, bool bias, int64_t gap) {
+  const auto a = operand(c.m, c.k, ta, gap, a_type, 1);
+  const auto b = operand(c.k, c.n, tb, gap, a_type, 2);
+  const DType wide = a_type == DType::f64 ? DType::f64 : DType::f32;
+  const Tensor add = test::random_tensor({c.n}, wide, 3);
+  const Tensor before = test::random_tensor({c.m, c.n + gap}, c_type, 4);
+  const Tensor out = before.clone();
+  Gemm g;
+  g.a_type = a_type, g.c_type = c_type, g.transpose_a = ta, g.transpose_b = tb, g.accumulate = accumulate,
+  g.bias = bias;
+  g.m = c.m, g.n = c.n, g.k = c.k, g.lda = a.step, g.ldb = b.step, g.ldc = c.n + gap;
+  gemm(g, a.memory.raw(), b.memory.raw(), out.raw(), bias ? add.raw() : nullptr);
+
+  const auto start = before.to_vector<double>(), got = out.to_vector<double>(), offset = add.to_vector<double>();
+  const double tolerance = c_type == DType::bf16 ? 1e-2 : a_type == DType::f64 ? 1e-13 : 1e-5;
+  for (int64_t i = 0; i < c.m; ++i) {
+    for (int64_t j = 0; j < c.n + gap; ++j) {
+      const auto at = static_cast<size_t>(i * (c.n + gap) + j);
+      if (j >= c.n) {
+        ASSERT_EQ(got[at], start[at]) << "the gap after row " << i << " was written to";
+        continue;
+      }
+      double expected = (accumulate ? start[at] : 0) + (bias ? offset[static_cast<size_t>(j)] : 0),
+             size = std::abs(expected);
+      for (int64_t p = 0; p < c.k; ++p) {
+        const double term = a.at(i, p) * b.at(p, j);
+        expected += term, size += std::abs(term);
+      }
+      ASSERT_NEAR(got[at], expected, tolerance * (size + 1))
+          << name_of(a_type) << " " << c.m << "x" << c.n << "x" << c.k << " ta " << ta << " tb " << tb << " accumulate "
+          << accumulate << " bias " << bias;
+    }
+  }
+}
+
+TEST(Gemm, EqualsAPlainLoopForEveryFlagAndType) {
+  const std::vector<std::pair<DType, DType>> types{
+      {DType::f64, DType::f64}, {DType::f32, DType::f32}, {DType::bf16, DType::bf16}, {DType::bf16, DType::f32}};
+  for (const Case c : {Case{1, 1, 1}, Case{3, 33, 7}, Case{17, 1, 31}, Case{1, 9, 5}, Case{20, 12, 65}}) {
+    for (const auto& [a, out] : types) {
+      for (int flags = 0; flags < 16; ++flags) check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
+    }
+  }
+}
+
+TEST(Gemm, EmptyDimensions) {
+  for (const DType t : {DType::f64, DType::f32, DType::bf16}) {
+    for (int flags = 0; flags < 4; ++flags) {
+      check({3, 5, 0}, t, t, false, false, flags & 1, flags & 2, 1);
+      check({0, 5, 4}, t, t, false, true, flags & 1, flags & 2, 0);
+      check({3, 0, 4}, t, t, false, false, flags & 1, flags & 2, 0);
+    }
+  }
+}
+
+TEST(Gemm, InsideAParallelRegionEachCallIsItsThreadsOwn) {
+  constexpr int64_t kTiles = 16, kM = 65, kN = 70, kK = 64;
+  const Tensor a = test::random_tensor({kTiles, kM, kK}, DType::f32, 1),
+               b = test::random_tensor({kTiles, kN, kK}, DType::f32, 2);
+  Gemm g;
+  g.transpose_b = true, g.m = kM, g.n = kN, g.k = kK;
+  const Tensor alone = Tensor::empty({kTiles, kM, kN}, DType::f32),
+               together = Tensor::empty({kTiles, kM, kN}, DType::f32);
+  const auto tile = [&](const Tensor& out, int64_t i) {
+    gemm(g, a.data<float>() + i * kM * kK, b.data<float>() + i * kN * kK, out.data<float>() + i * kM * kN);
+  };
+#pragma omp parallel for schedule(dynamic)
+  for (int64_t i = 0; i < kTiles; ++i) tile(together, i);
+#pragma omp parallel for num_threads(1)
+  for (int64_t i = 0; i < kTiles; ++i) tile(alone, i);
+  test::expect_close(together, alone.to_vector<double>(), 1e-6, "tiles");
+}
+
+}  // namespace
+}  // namespace gfsa
