@@ -134,6 +134,8 @@ class TreeBuilder : public YAML::EventHandler {
   void add_entry(Open& map, YamlNode value) {
     const YamlNode key = std::move(*map.key);
     map.key.reset();
+    // yaml-cpp puts a value that is not there at the next token, which may be lines away.
+    if (value.type == YamlNode::Type::kNull && value.place.line != key.place.line) value.place = key.place;
     if (const YamlEntry* first = map.node.find(key.text)) {
       std::string path = path_;
       for (const auto& open : stack_) {
@@ -243,7 +245,9 @@ YamlNode parse_yaml(std::string_view text, const Place& place, const std::string
   TreeBuilder builder(place, path, problems);
   try {
     check_bytes(text, place);
-    std::istringstream stream{std::string(text)};
+    // With the end of the document in sight yaml-cpp refuses a quote that is never closed; without, it takes all to the
+    // end.
+    std::istringstream stream(std::string(text) + (text.ends_with('\n') ? "...\n" : "\n...\n"));
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
@@ -251,7 +255,9 @@ YamlNode parse_yaml(std::string_view text, const Place& place, const std::string
   } catch (const Stop& stop) {
     problems.add(stop.place, path, stop.message);
   } catch (const YAML::Exception& error) {
-    problems.add(builder.at(error.mark), path, "YAML syntax: " + error.msg);
+    const bool open_quote = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
+    problems.add(builder.at(error.mark), path,
+                 "YAML syntax: " + (open_quote ? "a quote is not closed before here" : error.msg));
   } catch (const std::exception& error) {  // yaml-cpp lets a few of the standard library's through
     problems.add(place, path, std::string("YAML syntax: ") + error.what());
   }
