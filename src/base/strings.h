@@ -29,7 +29,7 @@ bool is_valid_utf8(std::string_view text);
 
 // FNV-1a, 64 bit: stream names, cache keys. Not for checksums of files (those use XXH3).
 constexpr uint64_t hash_name(std::string_view text) {
-  uint64_t h = 1469598103934665603ull;
+  uint64_t h = 14695981039346656037ull;
   for (char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211ull;
   return h;
 }

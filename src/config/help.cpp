@@ -91,6 +91,21 @@ void find_all(const std::vector<Declaration>& keys, const std::string& parent, c
   }
 }
 
+// "; did you mean 'X'?": a slip in the last name, the name without its section, or a slip further up.
+std::string nearest_path(const std::string& key, const std::vector<std::string>& paths) {
+  const std::string parent = key.substr(0, key.rfind('.') == std::string::npos ? 0 : key.rfind('.') + 1);
+  std::vector<std::string> siblings, others;
+  for (const auto& path : paths) {
+    if (path.ends_with("." + key)) return fmt::format("; did you mean '{}'?", path);
+    const bool sibling = path.starts_with(parent) && path.find('.', parent.size()) == std::string::npos;
+    if (sibling) siblings.push_back(path.substr(parent.size()));
+    if (!sibling) others.push_back(path);
+  }
+  const std::string near = nearest_name(key.substr(parent.size()), siblings);
+  if (!near.empty()) return fmt::format("; did you mean '{}'?", parent + near);
+  return siblings.empty() || parent.empty() ? did_you_mean(key, others) : "";
+}
+
 std::string cell(std::string text) {
   for (size_t i = 0; (i = text.find('|', i)) != std::string::npos; i += 2) text.replace(i, 1, "\\|");
   return text;
@@ -144,11 +159,7 @@ std::string help(Described root, const std::string& key) {
   std::string out;
   find_all(tree.keys, "", "", key, out);
   if (!out.empty()) return out;
-  const std::vector<std::string> paths = all_paths(tree);
-  const std::string tail = "." + key;
-  const auto inner = std::find_if(paths.begin(), paths.end(), [&](const std::string& p) { return p.ends_with(tail); });
-  bad_input("'{}' is no key{}", shown(key),
-            inner != paths.end() ? fmt::format("; did you mean '{}'?", *inner) : did_you_mean(key, paths));
+  bad_input("'{}' is no key{}", shown(key), nearest_path(key, all_paths(tree)));
 }
 
 std::string reference_markdown(Described root) {

@@ -177,7 +177,7 @@ class Reader : public Schema {
       good &= read_element(info, node.items[i], fmt::format("{}[{}]", path, i), values);
     }
     if (form == Form::kArray && node.items.size() != info.binding.length) {
-      problem(node.place, path, fmt::format("has {} values, expected {}", node.items.size(), expectation(info)));
+      problem(node.place, path, fmt::format("has length {}, expected {}", node.items.size(), expectation(info)));
       return false;
     }
     if (form == Form::kList && info.not_empty && node.items.empty()) {
@@ -217,8 +217,14 @@ class Reader : public Schema {
     for (const auto& known : paths_) {
       if (known == key || (known.size() > tail.size() && known.ends_with(tail))) return hint(known);
     }
-    const std::string near = nearest_name(path, paths_);
-    if (!near.empty() && near != here.path) return hint(near);
+    constexpr size_t kTelling = 4;  // a shorter name is near to too many
+    if (key.size() >= kTelling) {   // misspelt and in the wrong place
+      std::vector<std::string> last_names;
+      for (const auto& known : paths_) last_names.push_back(known.substr(known.rfind('.') + 1));
+      const std::string near = nearest_name(key, last_names);
+      const auto which = std::find(last_names.begin(), last_names.end(), near);
+      if (which != last_names.end()) return hint(paths_[static_cast<size_t>(which - last_names.begin())]);
+    }
     return "unknown key" + (here.known.empty() ? "" : ", expected " + one_of(here.known));
   }
 

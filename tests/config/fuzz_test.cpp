@@ -110,7 +110,7 @@ TEST(Fuzz, MutatedTextsLoadOrSayWhy) {
     ASSERT_NO_THROW(load_text(again, printed)) << text << "\nprinted:\n" << printed;
     ASSERT_EQ(print_config(again), printed) << text;
   }
-  EXPECT_GT(loaded, 100);   // the mutations are not all fatal,
+  EXPECT_GT(loaded, 50);    // the mutations are not all fatal,
   EXPECT_LT(loaded, 1900);  // nor all harmless
 }
 
