@@ -53,7 +53,8 @@ struct Tile {
   std::string caption;  // lines split at '\n'; what does not fit is cut with an ellipsis
 };
 
-// Pictures on a sheet, each scaled by one whole factor (nearest neighbour) to about tile_pixels, caption below.
+// Pictures on a sheet, caption below: scaled up by the largest whole factor that fits into tile_pixels (nearest
+// neighbour), or down to fit.
 std::string render_image_grid(const std::vector<Tile>& tiles, int columns, int tile_pixels = 128);
 void save_image_grid(Env& env, const std::string& path, const std::vector<Tile>& tiles, int columns,
                      int tile_pixels = 128);
