@@ -1,0 +1,127 @@
+#include "ops/dropout.h"
+
+#include "core/dispatch.h"
+#include "core/expect.h"
+#include "ops/pointwise.h"
+
+namespace gfsa {
+namespace {
+
+constexpr int64_t kCounters = 64;             // drawn side by side, one a vector lane
+constexpr int64_t kElements = 4 * kCounters;  // of one block
+
+// scale or 0 for the elements 4 * first_counter + [0, kElements).
+inline void draw_block(float* mask, const RandomKey& key, uint32_t sample, uint64_t first_counter, float p,
+                       float scale) {
+  float lanes[4][kCounters];
+#pragma omp simd
+  for (int64_t i = 0; i < kCounters; ++i) {
+    const auto bits = philox(key, sample, first_counter + static_cast<uint64_t>(i));
+    lanes[0][i] = uniform_from_bits(bits[0]) >= p ? scale : 0.0f;
+    lanes[1][i] = uniform_from_bits(bits[1]) >= p ? scale : 0.0f;
+    lanes[2][i] = uniform_from_bits(bits[2]) >= p ? scale : 0.0f;
+    lanes[3][i] = uniform_from_bits(bits[3]) >= p ? scale : 0.0f;
+  }
+  for (int64_t i = 0; i < kCounters; ++i) {
+    for (int64_t lane = 0; lane < 4; ++lane) mask[4 * i + lane] = lanes[lane][i];
+  }
+}
+
+void check(const char* op, const Tensor& x, double p) {
+  Expect(op).floating("x", x).that(p >= 0 && p < 1, "p is {}, expected [0, 1)", p);
+}
+
+// y = x * mask; contiguous, y may be x.
+void apply_dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+  const int64_t samples = x.dim(0), inner = samples == 0 ? 0 : x.numel() / samples;
+  const int64_t blocks = (inner + kElements - 1) / kElements;
+  dispatch_floating("dropout", x, [&](auto t) {
+    using T = decltype(t);
+    const T* from = x.data<T>();
+    T* to = y.data<T>();
+    parallel_for(samples * blocks, 16, [&](int64_t begin, int64_t end) {
+      simd::run([=] {
+        using A = acc_t<T>;
+        float mask[kElements];
+        for (int64_t u = begin; u < end; ++u) {
+          const int64_t sample = u / blocks, first = u % blocks * kElements, n = std::min(kElements, inner - first);
+          draw_block(mask, key, sample0 + static_cast<uint32_t>(sample), static_cast<uint64_t>(first / 4), p, 1.0f);
+          const T* xs = from + sample * inner + first;
+          T* ys = to + sample * inner + first;
+          const A scale = A(1) / (A(1) - static_cast<A>(p));
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) ys[i] = T(mask[i] != 0.0f ? widen(xs[i]) * scale : A(0));
+        }
+      });
+    });
+  });
+}
+
+void apply_drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+  const int64_t samples = x.dim(0), inner = samples == 0 ? 0 : x.numel() / samples;
+  if (inner == 0) return;
+  dispatch_floating("drop_path", x, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    const A scale = A(1) / (A(1) - static_cast<A>(p));
+    const T* from = x.data<T>();
+    T* to = y.data<T>();
+    parallel_for(x.numel(), kPointwiseGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end;) {
+        const int64_t sample = i / inner, stop = std::min(end, (sample + 1) * inner);
+        const bool kept = dropout_keeps(key, sample0 + static_cast<uint32_t>(sample), 0, p);
+        simd::run([=] {
+#pragma omp simd
+          for (int64_t k = i; k < stop; ++k) to[k] = T(kept ? widen(from[k]) * scale : A(0));
+        });
+        i = stop;
+      }
+    });
+  });
+}
+
+using Apply = void (*)(const Tensor&, const Tensor&, float, const RandomKey&, uint32_t);
+
+Tensor drop(const char* op, Apply apply, const Tensor& x, double p, const RandomKey& key, uint32_t sample0,
+            bool training) {
+  check(op, x, p);
+  if (p == 0 || !training) return x;
+  Expect(op).that(x.rank() > 0, "x is a scalar, expected samples in dimension 0");
+  const auto share = static_cast<float>(p);
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  apply(x.contiguous(), y, share, key, sample0);
+  return record(op, y, {x}, [apply, share, key, sample0](Tensor dy, GradOut& out) {
+    const Tensor dx = reuse_or_empty(dy);
+    apply(dy, dx, share, key, sample0);
+    out.give(0, dx);
+  });
+}
+
+}  // namespace
+
+Tensor dropout(const Tensor& x, double p, const RandomKey& key, uint32_t sample0, bool training) {
+  return drop("dropout", apply_dropout, x, p, key, sample0, training);
+}
+
+Tensor drop_path(const Tensor& x, double p, const RandomKey& key, uint32_t sample0, bool training) {
+  return drop("drop_path", apply_drop_path, x, p, key, sample0, training);
+}
+
+void dropout_mask(float* out, int64_t n, const RandomKey& key, uint32_t sample, uint64_t first_index, float p) {
+  simd::run([=] {
+    const float scale = 1.0f / (1.0f - p);
+    float mask[kElements];
+    int64_t skip = static_cast<int64_t>(first_index % 4);
+    uint64_t counter = first_index / 4;
+    for (int64_t done = 0; done < n;) {
+      draw_block(mask, key, sample, counter, p, scale);
+      const int64_t count = std::min(kElements - skip, n - done);
+      for (int64_t i = 0; i < count; ++i) out[done + i] = mask[skip + i];
+      done += count;
+      counter += kCounters;
+      skip = 0;
+    }
+  });
+}
+
+}  // namespace gfsa

@@ -1,0 +1,132 @@
+// pointwise.h -- the loops under elementwise ops: y[i] = f(x0[i], x1[i], ...), vectorised and cut over the team. Every
+// element is one thread's work, so results do not depend on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/threads.h"
+#include "core/cpu/simd.h"
+#include "core/tensor.h"
+
+namespace gfsa {
+
+inline constexpr int64_t kPointwiseGrain = 1 << 14;
+
+// The type arithmetic is done in: f32 for bf16, all others as they are.
+template <class T>
+inline auto widen(T x) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    return static_cast<float>(x);
+  } else {
+    return x;
+  }
+}
+
+// Contiguous memory. y may be one of the inputs (not a shifted piece of one): the pragma says that no iteration reads
+// what another writes, which keeps the vector loop when it is.
+template <class Y, class F, class... X>
+void pointwise(int64_t n, Y* y, const F& f, const X*... x) {
+  parallel_for(n, kPointwiseGrain, [&](int64_t begin, int64_t end) {
+    simd::run([=] {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) y[i] = Y(f(widen(x[i])...));
+    });
+  });
+}
+
+// A loop over one shape with up to four strided operands; dimensions that all operands walk through evenly are merged.
+struct StridedLoop {
+  static constexpr int kOperands = 4;
+  int rank = 0;
+  std::array<int64_t, Shape::kMaxRank> size{};
+  std::array<std::array<int64_t, Shape::kMaxRank>, kOperands> step{};  // [operand][dimension]
+  int64_t numel = 1;
+
+  // All operands have one shape (see Tensor::expand).
+  explicit StridedLoop(std::initializer_list<Tensor> operands);
+};
+
+// f(offsets of the operands, length) for every piece of a row in the elements [begin, end).
+template <class F>
+inline void for_each_row(const StridedLoop& loop, int64_t begin, int64_t end, const F& f) {
+  const int last = loop.rank - 1;
+  const int64_t columns = loop.size[last];
+  for (int64_t i = begin; i < end;) {
+    int64_t row = i / columns;
+    const int64_t column = i - row * columns, length = std::min(columns - column, end - i);
+    std::array<int64_t, StridedLoop::kOperands> at;
+    for (int k = 0; k < StridedLoop::kOperands; ++k) at[k] = column * loop.step[k][last];
+    for (int d = last - 1; d >= 0; --d) {
+      const int64_t q = row % loop.size[d];
+      row /= loop.size[d];
+      for (int k = 0; k < StridedLoop::kOperands; ++k) at[k] += q * loop.step[k][d];
+    }
+    f(at, length);
+    i += length;
+  }
+}
+
+// y[i] = f(a[i], b[i]); operands of the loop in the order y, a, b. y may be a or b.
+template <class Y, class F, class A, class B>
+void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a, const B* b) {
+  parallel_for(loop.numel, kPointwiseGrain, [&](int64_t begin, int64_t end) {
+    simd::run([&loop, y, f, a, b, begin, end] {
+      const int last = loop.rank - 1;
+      const int64_t sy = loop.step[0][last], sa = loop.step[1][last], sb = loop.step[2][last];
+      for_each_row(loop, begin, end, [=](const auto& at, int64_t n) {
+        Y* yr = y + at[0];
+        const A* ar = a + at[1];
+        const B* br = b + at[2];
+        if (sy == 1 && sa == 1 && sb == 1) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), widen(br[i])));
+        } else if (sy == 1 && sa == 1 && sb == 0) {
+          const auto bv = widen(*br);
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), bv));
+        } else if (sy == 1 && sa == 0 && sb == 1) {
+          const auto av = widen(*ar);
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(av, widen(br[i])));
+        } else {
+          for (int64_t i = 0; i < n; ++i) yr[i * sy] = Y(f(widen(ar[i * sa]), widen(br[i * sb])));
+        }
+      });
+    });
+  });
+}
+
+// y[i] = f(a[i], b[i], c[i]); operands of the loop in the order y, a, b, c.
+template <class Y, class F, class A, class B, class C>
+void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a, const B* b, const C* c) {
+  parallel_for(loop.numel, kPointwiseGrain, [&](int64_t begin, int64_t end) {
+    simd::run([&loop, y, f, a, b, c, begin, end] {
+      const int last = loop.rank - 1;
+      const int64_t sy = loop.step[0][last], sa = loop.step[1][last], sb = loop.step[2][last], sc = loop.step[3][last];
+      for_each_row(loop, begin, end, [=](const auto& at, int64_t n) {
+        Y* yr = y + at[0];
+        const A* ar = a + at[1];
+        const B* br = b + at[2];
+        const C* cr = c + at[3];
+        if (sy == 1 && sa == 1 && sb == 1 && sc == 1) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), widen(br[i]), widen(cr[i])));
+        } else {
+          for (int64_t i = 0; i < n; ++i) yr[i * sy] = Y(f(widen(ar[i * sa]), widen(br[i * sb]), widen(cr[i * sc])));
+        }
+      });
+    });
+  });
+}
+
+// Where a backward may write a gradient of dy's shape and dtype: dy itself if nobody else can see it. dy becomes
+// contiguous.
+inline Tensor reuse_or_empty(Tensor& dy) {
+  if (!dy.is_contiguous()) dy = dy.contiguous();
+  return dy.is_unique() ? dy : Tensor::empty(dy.shape(), dy.dtype(), dy.device());
+}
+
+}  // namespace gfsa

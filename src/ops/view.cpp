@@ -1,0 +1,208 @@
+#include "ops/view.h"
+
+#include <cstring>
+
+#include "core/dispatch.h"
+#include "core/expect.h"
+#include "ops/pointwise.h"
+#include "ops/reduce.h"
+
+namespace gfsa {
+namespace {
+
+int existing_dim(const char* op, const Tensor& x, int dim) {
+  if (!x.defined()) fail("{}: x is missing", op);
+  const int d = dim < 0 ? dim + x.rank() : dim;
+  if (d < 0 || d >= x.rank()) fail("{}: dimension {} does not exist in x {}", op, dim, x.shape().text());
+  return d;
+}
+
+void add_into(const Tensor& to, const Tensor& gradient) {
+  if (to.numel() == 0) return;
+  const StridedLoop loop({to, to, gradient});
+  dispatch_floating("slice", to, [&](auto t) {
+    using T = decltype(t);
+    pointwise_strided(
+        loop, to.data<T>(), [](auto u, auto v) { return u + v; }, to.data<T>(), gradient.data<T>());
+  });
+}
+
+Tensor record_slice(const char* op, const Tensor& y, const Tensor& x, int d, int64_t begin, int64_t end) {
+  return record(op, y, {x}, [d, begin, end](Tensor dy, GradOut& out) {
+    const GradOut::Target target = out.target(0);
+    const Tensor piece = target.tensor.slice(d, begin, end);
+    const Tensor gradient = dy.rank() == piece.rank() ? dy : dy.contiguous().view(piece.shape());
+    if (target.accumulate) {
+      add_into(piece, gradient);
+    } else {
+      if (piece.numel() < target.tensor.numel())
+        backend(piece.device()).zero(target.tensor.raw(), target.tensor.bytes());
+      piece.copy_from(gradient);
+    }
+  });
+}
+
+// [outer, dim, inner]
+struct Split {
+  int64_t outer = 1, inner = 1;
+};
+Split split_at(const Shape& shape, int dim) {
+  Split s;
+  for (int i = 0; i < dim; ++i) s.outer *= shape[i];
+  for (int i = dim + 1; i < shape.rank(); ++i) s.inner *= shape[i];
+  return s;
+}
+
+// to[o, indices[i], :] += dy[o, i, :], in the order of i. A thread owns whole columns.
+void scatter_add(const Tensor& to, const Tensor& dy, const Tensor& indices, int dim) {
+  const auto [outer, inner] = split_at(to.shape(), dim);
+  const int64_t size = to.dim(dim), n = indices.numel();
+  if (outer * inner * n == 0) return;
+  constexpr int64_t kColumns = 64;
+  const int64_t pieces = (inner + kColumns - 1) / kColumns, width = inner;
+  dispatch_floating("index_select", dy, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    A* sums = to.data<A>();
+    const T* from = dy.data<T>();
+    const int64_t* at = indices.data<int64_t>();
+    const int64_t unit_size = std::min(width, kColumns) * n;
+    parallel_for(outer * pieces, std::max<int64_t>(1, kPointwiseGrain / unit_size), [&](int64_t first, int64_t last) {
+      simd::run([=] {
+        for (int64_t u = first; u < last; ++u) {
+          const int64_t o = u / pieces, column = u % pieces * kColumns, columns = std::min(kColumns, width - column);
+          for (int64_t i = 0; i < n; ++i) {
+            A* s = sums + (o * size + at[i]) * width + column;
+            const T* d = from + (o * n + i) * width + column;
+#pragma omp simd
+            for (int64_t c = 0; c < columns; ++c) s[c] += widen(d[c]);
+          }
+        }
+      });
+    });
+  });
+}
+
+}  // namespace
+
+Tensor reshape(const Tensor& x, const Shape& shape) {
+  if (!x.defined()) fail("reshape: x is missing");
+  if (shape.numel() != x.numel()) fail("reshape: x {} does not fill {}", x.shape().text(), shape.text());
+  return record("reshape", x.contiguous().view(shape), {x},
+                [from = x.shape()](Tensor dy, GradOut& out) { out.give(0, dy.contiguous().view(from)); });
+}
+
+Tensor transpose(const Tensor& x, int a, int b) {
+  const int da = existing_dim("transpose", x, a), db = existing_dim("transpose", x, b);
+  return record("transpose", x.transpose(da, db), {x},
+                [da, db](Tensor dy, GradOut& out) { out.give(0, dy.transpose(da, db)); });
+}
+
+Tensor expand(const Tensor& x, const Shape& shape) {
+  if (!x.defined()) fail("expand: x is missing");
+  if (!(broadcast("expand", x.shape(), shape) == shape)) {
+    fail("expand: x {} does not stretch to {}", x.shape().text(), shape.text());
+  }
+  return record("expand", x.expand(shape), {x},
+                [from = x.shape()](Tensor dy, GradOut& out) { out.give(0, sum_to(dy, from, dy.dtype())); });
+}
+
+Tensor slice(const Tensor& x, int dim, int64_t begin, int64_t end) {
+  const int d = existing_dim("slice", x, dim);
+  return record_slice("slice", x.slice(d, begin, end), x, d, begin, end);
+}
+
+Tensor select(const Tensor& x, int dim, int64_t index) {
+  const int d = existing_dim("select", x, dim);
+  if (index < 0 || index >= x.dim(d)) {
+    fail("select: index {} is outside dimension {} of x {}", index, dim, x.shape().text());
+  }
+  return record_slice("select", x.select(d, index), x, d, index, index + 1);
+}
+
+Tensor concat(const std::vector<Tensor>& xs, int dim) {
+  if (xs.empty()) fail("concat: no tensors given");
+  const int d = existing_dim("concat", xs[0], dim);
+  Shape shape = xs[0].shape();
+  std::vector<int64_t> ends;
+  int64_t total = 0;
+  for (size_t k = 0; k < xs.size(); ++k) {
+    const Tensor& x = xs[k];
+    Expect("concat").that(x.defined(), "x[{}] is missing", k).same_device("x", x, xs[0]);
+    Shape expected = xs[0].shape();
+    if (x.rank() == expected.rank()) expected[d] = x.dim(d);
+    if (!(x.shape() == expected) || x.dtype() != xs[0].dtype()) {
+      fail("concat: x[{}] is {} {}, expected {} and all dimensions but {} as in x[0] {}", k, name_of(x.dtype()),
+           x.shape().text(), name_of(xs[0].dtype()), d, xs[0].shape().text());
+    }
+    total += x.dim(d);
+    ends.push_back(total);
+  }
+  if (xs.size() == 1) return xs[0];
+  shape[d] = total;
+  const Tensor y = Tensor::empty(shape, xs[0].dtype(), xs[0].device());
+  for (size_t k = 0; k < xs.size(); ++k) y.slice(d, k == 0 ? 0 : ends[k - 1], ends[k]).copy_from(xs[k]);
+  return record("concat", y, xs, [d, ends](Tensor dy, GradOut& out) {
+    for (size_t k = 0; k < ends.size(); ++k) {
+      if (out.wants(k)) out.give(k, dy.slice(d, k == 0 ? 0 : ends[k - 1], ends[k]));
+    }
+  });
+}
+
+Tensor index_select(const Tensor& x, int dim, const Tensor& indices) {
+  const int d = existing_dim("index_select", x, dim);
+  Expect("index_select")
+      .shape("indices", indices, "n")
+      .dtype("indices", indices, {DType::i64})
+      .same_device("indices", indices, x);
+  require_cpu("index_select", x);
+  const Tensor from = x.detach().contiguous(), positions = indices.contiguous();
+  const int64_t n = positions.numel(), size = x.dim(d);
+  const int64_t* at = positions.data<int64_t>();
+  for (int64_t i = 0; i < n; ++i) {
+    if (at[i] < 0 || at[i] >= size) {
+      fail("index_select: indices[{}] is {}, outside dimension {} of x {}", i, at[i], dim, x.shape().text());
+    }
+  }
+  Shape shape = x.shape();
+  shape[d] = n;
+  const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
+  const auto [outer, inner] = split_at(x.shape(), d);
+  const size_t row = static_cast<size_t>(inner) * size_of(x.dtype());
+  const int64_t grain = std::max<int64_t>(1, kPointwiseGrain / std::max<int64_t>(1, inner));
+  parallel_for(
+      outer * n, grain,
+      [&, to = static_cast<char*>(y.raw()), source = static_cast<const char*>(from.raw())](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          std::memcpy(to + static_cast<size_t>(r) * row, source + static_cast<size_t>(r / n * size + at[r % n]) * row,
+                      row);
+        }
+      });
+  return record("index_select", y, {x}, [d, positions](Tensor dy, GradOut& out) {
+    if (!dy.is_contiguous()) dy = dy.contiguous();
+    const GradOut::Target target = out.target(0);
+    const Tensor& dx = target.tensor;
+    if (dx.dtype() == accumulator_of(dx.dtype())) {
+      if (!target.accumulate) backend(dx.device()).zero(dx.raw(), dx.bytes());
+      scatter_add(dx, dy, positions, d);
+      return;
+    }
+    const Tensor sums = Tensor::zeros(dx.shape(), accumulator_of(dx.dtype()), dx.device());
+    scatter_add(sums, dy, positions, d);
+    if (target.accumulate) {
+      add_into(dx, sums.to(dx.dtype()));
+    } else {
+      dx.copy_from(sums);
+    }
+  });
+}
+
+Tensor cast(const Tensor& x, DType dtype) {
+  if (!x.defined()) fail("cast: x is missing");
+  if (x.dtype() == dtype) return x;
+  const Tensor y = x.to(dtype);
+  if (!is_floating(dtype)) return y;
+  return record("cast", y, {x}, [from = x.dtype()](Tensor dy, GradOut& out) { out.give(0, dy.to(from)); });
+}
+
+}  // namespace gfsa
