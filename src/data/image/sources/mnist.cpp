@@ -1,0 +1,57 @@
+#include "data/image/sources/mnist.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/env.h"
+#include "data/image/sources/memory_images.h"
+#include "formats/idx.h"
+
+namespace gfsa::data {
+namespace {
+
+IdxArray read_bytes(const std::string& path, size_t rank, const char* shape) {
+  Env& env = Env::real();
+  const std::string file = env.exists(path) ? path : path + ".gz";
+  if (!env.exists(file)) {
+    bad_input("data.path: neither {} nor {} exists; scripts/download.sh fetches MNIST", path, file);
+  }
+  IdxArray array = read_idx(file);
+  if (array.dtype != "U8" || array.shape.size() != rank) {
+    bad_input("{}: holds {} of rank {}, expected U8 of shape {}", file, array.dtype, array.shape.size(), shape);
+  }
+  return array;
+}
+
+}  // namespace
+
+void MnistConfig::describe(config::Schema& s) {
+  s.field("path", path)
+      .path()
+      .required()
+      .doc("Folder with train-images-idx3-ubyte, train-labels-idx1-ubyte and the t10k files, .gz or not.");
+}
+
+std::unique_ptr<ImageSource> MnistConfig::open(const std::string& split) const {
+  if (split != "train" && split != "val" && split != "test") {
+    bad_input("data: MNIST has no split '{}', expected train, val or test", split);
+  }
+  const std::string stem = path + (split == "train" ? "/train" : "/t10k");
+  const IdxArray pictures = read_bytes(stem + "-images-idx3-ubyte", 3, "[N, rows, columns]");
+  const IdxArray labels = read_bytes(stem + "-labels-idx1-ubyte", 1, "[N]");
+  if (pictures.shape[0] != labels.shape[0] || pictures.shape[0] == 0) {
+    bad_input("{}-*: {} pictures and {} labels, expected equally many, at least one", stem, pictures.shape[0],
+              labels.shape[0]);
+  }
+  PlanarImages images{.count = pictures.shape[0],
+                      .channels = 1,
+                      .height = static_cast<int>(pictures.shape[1]),
+                      .width = static_cast<int>(pictures.shape[2])};
+  images.bytes.assign(pictures.bytes.begin(), pictures.bytes.end());
+  for (char label : labels.bytes) images.labels.push_back(static_cast<unsigned char>(label));
+  const int64_t classes = std::max<int64_t>(10, *std::max_element(images.labels.begin(), images.labels.end()) + 1);
+  for (int64_t c = 0; c < classes; ++c) images.classes.push_back(std::to_string(c));
+  return std::make_unique<MemoryImages>("mnist", stem, std::move(images));
+}
+
+}  // namespace gfsa::data
