@@ -102,6 +102,14 @@ class PosixEnv : public Env {
       if (content.size() > max_bytes) bad_input("{}: has more than the {} bytes expected", path, max_bytes);
     }
   }
+  void append(const std::string& path, std::string_view text) override {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0) fail("{}: cannot be appended to: {}", path, std::strerror(errno));
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    const int error = errno;
+    ::close(fd);
+    if (n != static_cast<ssize_t>(text.size())) fail("{}: append failed: {}", path, n < 0 ? std::strerror(error) : "short write");
+  }
   bool exists(const std::string& path) override {
     std::error_code ec;
     return fs::exists(path, ec);

@@ -33,6 +33,8 @@ class Env {
   // Whole file. Throws bad input if it does not exist, is a folder, or cannot be read; max_bytes guards against
   // nonsense.
   virtual std::string read(const std::string& path, uint64_t max_bytes = UINT64_MAX) = 0;
+  // Adds text to the end of a file (made if absent) in one write; for logs, where a torn last line is no loss.
+  virtual void append(const std::string& path, std::string_view text) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;
   virtual void create_directories(const std::string& path) = 0;

@@ -10,7 +10,9 @@
 namespace gfsa {
 namespace {
 
-const std::map<std::string, DType> kTypes{{"F64", DType::f64}, {"F32", DType::f32}, {"BF16", DType::bf16}, {"I64", DType::i64}, {"I32", DType::i32}, {"U8", DType::u8}, {"BOOL", DType::boolean}};
+const std::map<std::string, DType> kTypes{{"F64", DType::f64},     {"F32", DType::f32}, {"BF16", DType::bf16},
+                                          {"I64", DType::i64},     {"I32", DType::i32}, {"U8", DType::u8},
+                                          {"BOOL", DType::boolean}};
 
 std::string format_name(DType dtype) {
   for (const auto& [name, type] : kTypes) {
@@ -22,8 +24,10 @@ std::string format_name(DType dtype) {
 float from_half(uint16_t h) {
   const int exponent = h >> 10 & 31, mantissa = h & 1023;
   const float sign = h >> 15 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa ? std::numeric_limits<float>::quiet_NaN() : sign * std::numeric_limits<float>::infinity();
-  return sign * (exponent ? std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25) : std::ldexp(static_cast<float>(mantissa), -24));
+  if (exponent == 31)
+    return mantissa ? std::numeric_limits<float>::quiet_NaN() : sign * std::numeric_limits<float>::infinity();
+  return sign * (exponent ? std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25)
+                          : std::ldexp(static_cast<float>(mantissa), -24));
 }
 
 template <class Stored, class T, class F>
@@ -41,7 +45,8 @@ Tensor converted(const TensorBytes& bytes, const Shape& shape, F&& convert) {
 }  // namespace
 
 Tensor to_tensor(const TensorBytes& bytes, const std::string& where) {
-  if (bytes.shape.size() > static_cast<size_t>(Shape::kMaxRank)) bad_input("{}: has {} dimensions, expected at most {}", where, bytes.shape.size(), Shape::kMaxRank);
+  if (bytes.shape.size() > static_cast<size_t>(Shape::kMaxRank))
+    bad_input("{}: has {} dimensions, expected at most {}", where, bytes.shape.size(), Shape::kMaxRank);
   const Shape shape{std::span<const int64_t>(bytes.shape)};
   if (bytes.dtype == "F16") return converted<uint16_t, float>(bytes, shape, from_half);
   if (bytes.dtype == "I16") return converted<int16_t, int32_t>(bytes, shape, [](int16_t x) { return int32_t{x}; });
@@ -60,14 +65,19 @@ std::map<std::string, Tensor> read_tensors(const std::string& path) {
   return tensors;
 }
 
-void write_tensors(Env& env, const std::string& path, const NamedTensors& tensors, const std::map<std::string, std::string>& metadata) {
+void write_tensors(Env& env, const std::string& path, const NamedTensors& tensors,
+                   const std::map<std::string, std::string>& metadata) {
   NamedTensors dense;
   std::vector<NamedTensorBytes> bytes;
   dense.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
     dense.emplace_back(name, tensor.contiguous());
     const Tensor& t = dense.back().second;
-    bytes.push_back({name, {format_name(t.dtype()), {t.shape().begin(), t.shape().end()}, static_cast<const std::byte*>(t.raw()), t.bytes()}});
+    bytes.push_back({name,
+                     {format_name(t.dtype()),
+                      {t.shape().begin(), t.shape().end()},
+                      static_cast<const std::byte*>(t.raw()),
+                      t.bytes()}});
   }
   write_safetensors(env, path, bytes, metadata);
 }

@@ -15,7 +15,7 @@ namespace gfsa {
 // Tensors that --diagnose looks at, filled by forward() when asked.
 struct Diagnostics {
   std::vector<Tensor> block_outputs;  // after each block: [B, N, C]
-  std::vector<Tensor> attention;      // softmax matrices of each block: [B, H, N, N]
+  std::vector<Tensor> qkv;            // packed queries, keys and values of each block: [B, N, 3 C]
 };
 
 class ImageModel {

@@ -10,6 +10,7 @@
 #include "config/schema.h"
 #include "data/batch.h"
 #include "data/loader/batch_maker.h"
+#include "data/loader/loader.h"
 #include "data/loader/order.h"
 #include "params/forward_context.h"
 #include "params/parameters.h"
@@ -42,6 +43,7 @@ class Task {
   // Training samples: how batches are made, and in which order they come (a pure function of seed and epoch).
   virtual data::BatchMaker& train_batches() = 0;
   virtual std::unique_ptr<data::BatchOrder> train_order() const = 0;
+  virtual const data::LoaderConfig& loader_config() const = 0;
   // Evaluation samples, in order; `split` is "val" unless the user asks for another one.
   virtual std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) = 0;
 

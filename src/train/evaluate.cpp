@@ -1,0 +1,41 @@
+#include "train/evaluate.h"
+
+#include "autograd/autograd.h"
+#include "base/env.h"
+#include "base/error.h"
+
+namespace gfsa::train {
+
+EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute, const std::function<bool()>& should_stop) {
+  const double start = monotonic_seconds();
+  const NoGrad guard;
+  EvaluationRun run;
+  run.evaluation = task.evaluation();
+  data::UniformOrderOptions options;
+  options.samples = batches.size();
+  options.batch_size = std::min(batch_size, batches.size());
+  options.shuffle = options.drop_last = options.even = false;
+  const data::UniformOrder order(options);
+  data::Loader loader(batches, order, task.loader_config(), {}, 1);
+  ForwardContext context;
+  context.compute = compute;
+  while (const auto batch = loader.next()) {
+    if (should_stop && should_stop()) {
+      run.stopped = true;
+      return run;
+    }
+    run.evaluation->add(*batch, batch->size, context);
+    run.samples += batch->size;
+  }
+  run.metrics = run.evaluation->result();
+  run.seconds = monotonic_seconds() - start;
+  return run;
+}
+
+std::string to_text(const Metrics& metrics) {
+  std::string out;
+  for (const auto& [name, value] : metrics) out += fmt::format("{}{} {:.4f}", out.empty() ? "" : "  ", name, value);
+  return out;
+}
+
+}  // namespace gfsa::train

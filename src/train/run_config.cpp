@@ -1,0 +1,53 @@
+#include "train/run_config.h"
+
+namespace gfsa::train {
+
+void TrainConfig::describe(config::Schema& s) {
+  s.field("epochs", epochs).positive().resume_may_change().doc("Length of the run in passes over the data; this or steps.");
+  s.field("steps", steps).positive().resume_may_change().doc("Length of the run in optimizer steps.");
+  s.field("batch_size", batch_size).positive().unit("samples").doc("Samples of one forward pass.");
+  s.field("accumulate", accumulate).positive().unit("batches").doc("Forward passes whose gradients make one optimizer step.");
+  s.field("log_every", log_every).positive().unit("steps").resume_may_change().doc("How often figures go to metrics.jsonl and TensorBoard.");
+  clip.describe(s);
+  s.section("ema", ema, "Exponential moving average of the weights, which evaluation can use (eval.ema).");
+  s.check(epochs.has_value() != steps.has_value(), "epochs", "exactly one of train.epochs and train.steps must be given");
+}
+
+void EvalConfig::describe(config::Schema& s) {
+  s.field("every_epochs", every_epochs).at_least(0).unit("epochs").resume_may_change().doc("How often the model is evaluated; 0: only at the end.");
+  s.field("every_steps", every_steps).positive().unit("steps").resume_may_change().doc("As well, or instead of epochs, every so many steps.");
+  s.field("batch_size", batch_size).positive().unit("samples").resume_may_change().doc("Samples of an evaluation batch; train.batch_size unless given.");
+  s.field("split", split).not_empty().resume_may_change().doc("Which part of the data is evaluated.");
+  s.field("ema", ema).resume_may_change().doc("Evaluate the averaged weights (train.ema) instead of the trained ones.");
+}
+
+void CheckpointConfig::describe(config::Schema& s) {
+  s.field("every_epochs", every_epochs).at_least(0).unit("epochs").resume_may_change().doc("How often a checkpoint is written; 0: only at the end.");
+  s.field("every_steps", every_steps).positive().unit("steps").resume_may_change().doc("As well, or instead of epochs, every so many steps.");
+  s.field("keep_last", keep_last).positive().resume_may_change().doc("How many of the newest checkpoints are kept.");
+  s.field("keep_best", keep_best).resume_may_change().doc("Also keep the one with the best evaluation.");
+}
+
+RunConfig::RunConfig(const config::Registry<Task>& all) : tasks(all), task(all.make(all.names().at(0))) {}
+
+void RunConfig::describe(config::Schema& s) {
+  s.variant("task", task, tasks, "Kind of experiment.");
+  s.section("optimizer", optimizer, "Update rule and its parameter groups.");
+  s.section("schedule", schedule, "Learning rate over the run.");
+  s.section("train", train, "Length, batches, clipping, averaging.");
+  s.section("eval", eval, "Evaluation during the run.");
+  s.section("checkpoint", checkpoint, "What is written to go on from.");
+  s.field("init_from", init_from).path().doc("A safetensors file whose weights the run starts from.");
+  s.field("init_optional", init_optional).doc("Name patterns of parameters that init_from may lack (\"*.wK\", \"head.*\").");
+  s.field("seed", seed).at_least(0).doc("Keys every random number: initial weights, order, augmentation, dropout.");
+  s.field("precision", precision)
+      .choices({"f32", "bf16"})
+      .doc("Type of activations in matrix products; weights, norms, softmax and loss stay f32.");
+  s.field("device", device).not_empty().resume_may_change().doc("cpu, cuda or cuda:N.");
+  s.field("threads", threads).in(0, 1024).resume_may_change().doc("CPU threads; 0: one a core.");
+  s.field("deterministic", deterministic).doc("Two runs are equal bit for bit on the same machine. CPU kernels always are.");
+  s.field("run_dir", run_dir).path().resume_may_change().doc("Folder that everything the run leaves behind goes to.");
+  s.check(!eval.ema || train.ema.decay.has_value(), "eval.ema", "needs train.ema.decay");
+}
+
+}  // namespace gfsa::train

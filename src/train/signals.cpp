@@ -1,0 +1,52 @@
+#include "train/signals.h"
+
+#include <csignal>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace gfsa::train {
+namespace {
+
+volatile std::sig_atomic_t stop_signal = 0;
+volatile std::sig_atomic_t checkpoint_wanted = 0;
+struct sigaction previous_int, previous_term, previous_usr1;
+
+void on_signal(int number) {
+  if (number == SIGUSR1) {
+    checkpoint_wanted = 1;
+    return;
+  }
+  if (number == SIGINT && stop_signal == SIGINT) _exit(kExitInterrupted);  // the user insists
+  stop_signal = number;
+}
+
+}  // namespace
+
+Signals::Signals() {
+  stop_signal = 0;
+  checkpoint_wanted = 0;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, &previous_int);
+  sigaction(SIGTERM, &action, &previous_term);
+  sigaction(SIGUSR1, &action, &previous_usr1);
+}
+
+Signals::~Signals() {
+  sigaction(SIGINT, &previous_int, nullptr);
+  sigaction(SIGTERM, &previous_term, nullptr);
+  sigaction(SIGUSR1, &previous_usr1, nullptr);
+}
+
+int Signals::stop_requested() const { return stop_signal; }
+
+bool Signals::take_checkpoint_request() {
+  const bool wanted = checkpoint_wanted != 0;
+  checkpoint_wanted = 0;
+  return wanted;
+}
+
+}  // namespace gfsa::train

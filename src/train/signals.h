@@ -1,0 +1,24 @@
+// signals.h -- SIGINT, SIGTERM and SIGUSR1 as requests that the training loop reads between steps; the handlers set a flag
+// and do nothing else.
+//
+// SIGINT, SIGTERM: write a checkpoint at the next step boundary, exit 130 / 143. SIGUSR1 (batch systems send it before the
+// time limit): write a checkpoint and go on. A second SIGINT ends the process at once.
+#pragma once
+
+namespace gfsa::train {
+
+class Signals {
+ public:
+  // Installs the handlers; the previous ones come back at destruction. At most one object at a time.
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  // 0, or the number of the signal that asks to stop.
+  int stop_requested() const;
+  // Whether a checkpoint was asked for since the last call.
+  bool take_checkpoint_request();
+};
+
+}  // namespace gfsa::train
