@@ -126,14 +126,15 @@ void merge(YamlNode& base, YamlNode over, const Declaration* section) {
       if (key.what == Declaration::What::kVariant) drop_stale_keys(base, over, *section, key);
     }
   }
-  base.place = over.place;
+  const bool from_file = !over.place.file.empty();  // one override does not make the section the command line's
+  if (from_file) base.place = over.place;
   for (auto& entry : over.entries) {
     const Declaration* key = section != nullptr ? find_key(*section, entry.key) : nullptr;
     YamlEntry* old = base.find(entry.key);
     if (old == nullptr) {
       base.entries.push_back(std::move(entry));
     } else {
-      old->place = entry.place;
+      if (from_file || entry.value.type != Type::kMap) old->place = entry.place;
       merge(old->value, std::move(entry.value),
             key != nullptr && key->what == Declaration::What::kSection ? key : nullptr);
     }
@@ -298,9 +299,7 @@ void apply_override(YamlNode& tree, const std::string& assignment, const Declara
     value = std::move(map);
   }
   expand_shorthands(value, schema);
-  const Place top = tree.place;  // the tree as a whole still is the file's
   merge(tree, std::move(value), &schema);
-  tree.place = top;
 }
 
 }  // namespace gfsa::config

@@ -204,6 +204,9 @@ TEST(BadInput, CommandLine) {
       {kMinimal, "command line: defaults: files are included from a file only", {"defaults=a.yaml"}},
       {kMinimal, "command line: data.path: has no value, expected a path", {"data.path=null"}},
       {kMinimal, "command line: run_dir: the byte 0xff is not UTF-8, expected YAML text", {"run_dir=\xff"}},
+      {"schedule: {name: cosine}\ndata: {limit: 1}",
+       "c.yaml:2:1: data.path: is missing, expected a path",
+       {"data.limit=2"}},
       {"seed: x\n" + kMinimal,
        "c.yaml:1:7: seed: 'x' is not a number, expected an integer >= 0\n"
        "command line: epochs: 'x' is not a number, expected an integer in [1, 100000]",
