@@ -15,7 +15,7 @@
 namespace gfsa {
 namespace {
 
-constexpr uint64_t kTarBlock = 512;
+constexpr int64_t kTarBlock = 512;
 
 std::string without_dot_slash(std::string name) {
   while (name.rfind("./", 0) == 0) name.erase(0, 2);
@@ -50,7 +50,6 @@ struct ArchiveReader::State {
   std::unordered_set<std::string> seen;
   std::exception_ptr read_error;  // what file.read() threw; it must not fly through libarchive's C
   bool has_data = false;          // the current entry's bytes were not read or skipped yet
-  uint64_t data_end = 0;          // position after the last entry's blocks
 
   explicit State(const std::string& archive_path) : path(archive_path), file(archive_path) {
     handle = archive_read_new();
@@ -82,9 +81,16 @@ struct ArchiveReader::State {
   void finish_entry() {
     if (has_data) check(archive_read_data_skip(handle));
     has_data = false;
-    if (entry != nullptr) data_end = (position() + kTarBlock - 1) / kTarBlock * kTarBlock;
   }
-  uint64_t position() const { return static_cast<uint64_t>(archive_filter_bytes(handle, 0)); }
+  // libarchive takes a file that stops between two entries for a whole one, but tar's end is a block of zeros. It also
+  // stops reading at that block, before gzip's checksum.
+  void finish_archive() {
+    if (archive_filter_bytes(handle, 0) < archive_read_header_position(handle) + kTarBlock) {
+      bad_input("{}: truncated: no end-of-archive marker after {}", path,
+                name.empty() ? "the first byte" : fmt::format("entry '{}'", name));
+    }
+    while (!file.read().empty()) continue;
+  }
 };
 
 ArchiveReader::ArchiveReader(const std::string& path) : state_(std::make_unique<State>(path)) {
@@ -105,11 +111,7 @@ bool ArchiveReader::next() {
     const int status = archive_read_next_header(s.handle, &s.entry);
     if (status == ARCHIVE_EOF) {
       s.check(ARCHIVE_OK);
-      // libarchive takes a file that stops between two entries for a whole one; tar's end is a block of zeros.
-      if (s.position() < s.data_end + kTarBlock) {
-        bad_input("{}: truncated: no end-of-archive marker after {}", s.path,
-                  s.name.empty() ? "the first byte" : fmt::format("entry '{}'", s.name));
-      }
+      s.finish_archive();
       s.entry = nullptr;
       return false;
     }

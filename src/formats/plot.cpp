@@ -1,5 +1,7 @@
 #include "formats/plot.h"
 
+#include <cairo.h>
+
 #include <algorithm>
 #include <cmath>
 

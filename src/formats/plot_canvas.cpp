@@ -1,5 +1,7 @@
 #include "formats/plot_canvas.h"
 
+#include <cairo.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -57,6 +59,8 @@ Canvas::~Canvas() {
   cairo_destroy(cairo_);
   cairo_surface_destroy(surface_);
 }
+
+void Canvas::color(Rgb c) { cairo_set_source_rgb(cairo_, c.r, c.g, c.b); }
 
 void Canvas::font(double size, bool bold) {
   cairo_select_font_face(cairo_, kFont, CAIRO_FONT_SLANT_NORMAL,

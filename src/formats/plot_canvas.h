@@ -2,10 +2,12 @@
 // alone.
 #pragma once
 
-#include <cairo.h>
-
 #include <string>
 #include <vector>
+
+// cairo's own names for its types, so that its header is needed only where it is called.
+typedef struct _cairo cairo_t;
+typedef struct _cairo_surface cairo_surface_t;
 
 namespace gfsa::plot {
 
@@ -35,7 +37,7 @@ class Canvas {
   cairo_t* cairo() { return cairo_; }
   cairo_surface_t* surface() { return surface_; }
 
-  void color(Rgb c) { cairo_set_source_rgb(cairo_, c.r, c.g, c.b); }
+  void color(Rgb c);
   void font(double size, bool bold = false);
   double text_width(const std::string& text);
   // Height of a capital, by which text is centred vertically.

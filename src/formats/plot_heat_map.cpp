@@ -1,3 +1,5 @@
+#include <cairo.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

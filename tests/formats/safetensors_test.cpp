@@ -173,14 +173,9 @@ TEST(Safetensors, SurvivesDeepNesting) {
 
 TEST(Safetensors, RefusesEveryTruncation) {
   test::expect_truncations_refused(golden("safetensors/all_dtypes.safetensors"), parse);
-  const std::string path = test::test_path("t.safetensors");
   test::expect_truncations_refused(
       golden("safetensors/all_dtypes.safetensors"),
-      [&](const std::string& content) {
-        Env::real().write(path, content);
-        SafetensorsFile::open(path);
-      },
-      101);
+      [](const std::string& content) { SafetensorsFile::open(test::write_test_file("t.safetensors", content)); }, 101);
 }
 
 TEST(Safetensors, SurvivesDamage) {
