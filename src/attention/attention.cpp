@@ -1,0 +1,193 @@
+#include "attention/attention.h"
+
+#include <cmath>
+
+#include "attention/implementations.h"
+#include "attention/kernels/problem.h"
+#include "autograd/autograd.h"
+#include "core/expect.h"
+
+namespace gfsa {
+namespace {
+
+using kernels::Problem;
+
+// Kernels walk rows; they need a row's elements side by side.
+Tensor with_dense_rows(const Tensor& x) {
+  return x.strides()[x.rank() - 1] == 1 || x.dim(-1) == 1 ? x : x.contiguous();
+}
+
+void take_queries_keys_values(const AttentionInputs& in, const AttentionOptions& options, Expect& e, Problem& p) {
+  const int64_t heads = options.heads;
+  e.that(in.qkv.defined() != in.q.defined() && in.q.defined() == in.k.defined() && in.q.defined() == in.v.defined(),
+         "give either qkv, or all of q, k and v");
+  e.that(heads >= 1, "{} heads", heads);
+  int64_t width;
+  if (in.qkv) {
+    e.floating("qkv", in.qkv).shape("qkv", in.qkv, "B N C3");
+    e.that(e["C3"] % (3 * heads) == 0, "qkv has {} columns, expected 3 x {} heads x the head size", e["C3"], heads);
+    const Tensor qkv = with_dense_rows(in.qkv.detach());
+    width = e["C3"] / 3;
+    p.q = qkv.slice(2, 0, width);
+    p.k = qkv.slice(2, width, 2 * width);
+    p.v = qkv.slice(2, 2 * width, 3 * width);
+  } else {
+    e.floating("q", in.q).dtype("k", in.k, {in.q.dtype()}).dtype("v", in.v, {in.q.dtype()});
+    e.shape("q", in.q, "B Nq C").shape("k", in.k, "B Nk C").shape("v", in.v, "B Nk C");
+    width = e["C"];
+    e.that(width % heads == 0, "q has {} columns, expected {} heads x the head size", width, heads);
+    p.q = with_dense_rows(in.q.detach());
+    p.k = with_dense_rows(in.k.detach());
+    p.v = with_dense_rows(in.v.detach());
+  }
+  p.batch = p.q.dim(0);
+  p.rows = p.q.dim(1);
+  p.keys = p.k.dim(1);
+  p.heads = heads;
+  p.head_size = width / heads;
+  p.dtype = p.q.dtype();
+  e.that(p.head_size >= 1, "the head size is 0");
+}
+
+// Keys that nobody sees at the end are cut off; masks with holes below that are kept.
+void take_masks(const AttentionInputs& in, Expect& e, Problem& p) {
+  p.width.assign(static_cast<size_t>(p.batch), p.keys);
+  if (in.key_lengths) {
+    e.dtype("key_lengths", in.key_lengths, {DType::i64, DType::i32});
+    e.that(in.key_lengths.shape() == Shape{p.batch}, "key_lengths has shape {}, expected [{}]",
+           in.key_lengths.shape().text(), p.batch);
+    const auto lengths = in.key_lengths.to_vector<int64_t>();
+    for (size_t b = 0; b < lengths.size(); ++b) {
+      e.that(lengths[b] >= 0 && lengths[b] <= p.keys, "key_lengths[{}] is {}, expected 0 to {}", b, lengths[b], p.keys);
+      p.width[b] = lengths[b];
+    }
+  }
+  if (!in.key_mask) return;
+  e.dtype("key_mask", in.key_mask, {DType::boolean});
+  e.that(in.key_mask.shape() == Shape{p.batch, p.keys}, "key_mask has shape {}, expected [{}, {}]",
+         in.key_mask.shape().text(), p.batch, p.keys);
+  const Tensor mask = in.key_mask.contiguous();
+  bool holes = false;
+  for (int64_t b = 0; b < p.batch; ++b) {
+    const bool* keep = mask.data<bool>() + b * p.keys;
+    int64_t& width = p.width[static_cast<size_t>(b)];
+    while (width > 0 && !keep[width - 1]) --width;
+    for (int64_t j = 0; j < width; ++j) holes = holes || !keep[j];
+  }
+  // A copy, unless it is ours already: backward must see what forward saw.
+  if (holes) p.keep = mask.shares_storage_with(in.key_mask) ? mask.clone() : mask;
+}
+
+void take_bias(const AttentionInputs& in, Expect& e, Problem& p) {
+  if (!in.bias) return;
+  const Shape& s = in.bias.shape();
+  e.dtype("bias", in.bias, {accumulator_of(p.dtype)});
+  e.that(s.rank() == 4 && (s[0] == 1 || s[0] == p.batch) && (s[1] == 1 || s[1] == p.heads) && s[2] == p.rows &&
+             s[3] == p.keys,
+         "bias has shape {}, expected [1 or {}, 1 or {}, {}, {}]", s.text(), p.batch, p.heads, p.rows, p.keys);
+  p.bias = with_dense_rows(in.bias.detach());
+}
+
+void take_coefficients(const AttentionInputs& in, Expect& e, Problem& p) {
+  p.degree = 1;
+  if (!in.coefficients) {
+    for (int64_t h = 0; h < p.heads; ++h) p.coefficients.insert(p.coefficients.end(), {0.0, 0.0, 1.0});
+    return;
+  }
+  const Tensor& c = in.coefficients;
+  e.dtype("coefficients", c, {accumulator_of(p.dtype)});
+  e.that(c.rank() == 2 && c.dim(0) == p.heads && c.dim(1) >= 3,
+         "coefficients have shape {}, expected [{}, 2 + degree] with degree >= 1", c.shape().text(), p.heads);
+  if (p.rows != p.keys) {
+    bad_input(
+        "attention: a filter composes the attention matrix with itself and needs as many queries as keys, here {} and "
+        "{}; give "
+        "cross-attention no coefficients (softmax)",
+        p.rows, p.keys);
+  }
+  p.degree = c.dim(1) - 2;
+  p.coefficients = c.to_vector<double>();
+}
+
+std::shared_ptr<const Problem> make_problem(const AttentionInputs& in, const AttentionOptions& options) {
+  auto p = std::make_shared<Problem>();
+  Expect e("attention");
+  take_queries_keys_values(in, options, e, *p);
+  take_masks(in, e, *p);
+  take_bias(in, e, *p);
+  take_coefficients(in, e, *p);
+  e.that(!options.causal || p->rows == p->keys, "causal attention needs as many queries as keys, here {} and {}",
+         p->rows, p->keys);
+  e.that(options.dropout >= 0 && options.dropout < 1, "dropout is {}, expected 0 <= p < 1", options.dropout);
+  e.that(options.block_rows >= 0, "block_rows is {}", options.block_rows);
+  p->scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(p->head_size)));
+  p->causal = options.causal;
+  p->dropout = options.dropout;
+  // Of a plain softmax, filter first and dropout first are the same.
+  p->dropout_order = in.coefficients ? options.dropout_order : DropoutOrder::dropout_first;
+  p->dropout_key = options.dropout_key;
+  p->sample0 = options.sample0;
+  p->block_rows = options.block_rows;
+  return p;
+}
+
+kernels::Target target(GradOut& out, size_t i) {
+  if (!out.wants(i)) return {};
+  const auto t = out.target(i);
+  return {t.tensor, t.accumulate};
+}
+
+// [B, H, k + 2] -> [H, k + 2], in order.
+Tensor sum_over_batch(const std::vector<double>& parts, const Problem& p, DType dtype) {
+  const size_t row = static_cast<size_t>(p.heads * (p.degree + 2));
+  std::vector<double> sum(row);
+  for (size_t e = 0; e < parts.size(); ++e) sum[e % row] += parts[e];
+  return Tensor::from<double>({p.heads, p.degree + 2}, sum).to(dtype);
+}
+
+}  // namespace
+
+Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
+  const auto problem = make_problem(in, options);
+  const AttentionCase attention_case{problem->q.device().type, in.coefficients.defined(), options.dropout,
+                                     options.dropout_order};
+  const Implementation& implementation = find_implementation(choose_attention(attention_case, options.form).name);
+
+  std::vector<Tensor> inputs = in.qkv ? std::vector<Tensor>{in.qkv} : std::vector<Tensor>{in.q, in.k, in.v};
+  const size_t coefficients_at = inputs.size(), bias_at = inputs.size() + 1;
+  inputs.push_back(in.coefficients);
+  inputs.push_back(in.bias);
+  bool recorded = false;
+  for (const Tensor& x : inputs) recorded = recorded || (grad_enabled() && requires_grad(x));
+
+  const Tensor out = Tensor::empty({problem->batch, problem->rows, problem->heads * problem->head_size}, problem->dtype,
+                                   problem->q.device());
+  const Tensor saved = implementation.forward(*problem, out, recorded);
+  const DType coefficient_type = accumulator_of(problem->dtype);
+  const bool packed = in.qkv.defined();
+  return record("attention", out, inputs, [=, backward = implementation.backward](Tensor dy, GradOut& grad) {
+    const Problem& p = *problem;
+    kernels::Gradients to;
+    if (!packed) {
+      to.q = target(grad, 0);
+      to.k = target(grad, 1);
+      to.v = target(grad, 2);
+    } else if (grad.wants(0)) {
+      const auto t = grad.target(0);
+      const int64_t width = p.heads * p.head_size;
+      to.q = {t.tensor.slice(2, 0, width), t.accumulate};
+      to.k = {t.tensor.slice(2, width, 2 * width), t.accumulate};
+      to.v = {t.tensor.slice(2, 2 * width, 3 * width), t.accumulate};
+    }
+    to.bias = target(grad, bias_at);
+    std::vector<double> parts;
+    if (grad.wants(coefficients_at)) {
+      parts.resize(static_cast<size_t>(p.batch * p.heads * (p.degree + 2)));
+      to.coefficients = parts.data();
+    }
+    backward(p, saved, with_dense_rows(dy), to);
+    if (to.coefficients != nullptr) grad.give(coefficients_at, sum_over_batch(parts, p, coefficient_type));
+  });
+}
+
+}  // namespace gfsa

@@ -1,0 +1,89 @@
+// attention.h -- multi-head attention with a polynomial filter of the attention matrix: the contract.
+//
+//   out_h = cu U V + c0 V + c1 A V + c2 A A V + ... + ck A^k V            for each head h, its own coefficients
+//
+//   A  row softmax of scale Q K^T + bias over the keys a row may see; a row that sees none is a row of zeros
+//   U  the uniform average over the same keys (AttnScale needs it)
+//
+// Plain softmax attention is A V. GFSA is the case k = 2 (source: NeurIPS 2024, arXiv 2312.04234). Filters
+// (filter.h) make the coefficients; kernels know coefficients only.
+//
+// Shapes: B batch, N sequence, H heads, D head size, C = H D. Head h owns the columns h D .. h D + D - 1, so the result
+// is already concatenated and nothing is transposed in memory. Types: f64, f32, bf16; scores, softmax and sums in f32
+// (f64 for f64); for bf16 the probabilities are rounded to bf16 before they multiply V, as in every bf16 attention.
+// Saved for backward: the inputs, and k - 1 tensors of the output's size for a filter of degree k (one for GFSA, none
+// for softmax or while c2 = ... = ck = 0). No form saves an n x n tensor. Determinism: each (batch, head) is one
+// thread's work, sums over batch and heads go in order: the same bits on any number of threads (if B H > 1; a single
+// head's products are split over the team).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/philox.h"
+#include "core/tensor.h"
+
+namespace gfsa {
+
+enum class AttentionForm {
+  automatic,      // the first implementation of the list that accepts the case
+  explicit_form,  // A and its powers as n x n matrices (scratch of one head a thread); serves everything; the reference
+  two_pass,       // Horner's rule on n x D blocks: never a product of two n x n matrices
+};
+
+// Where dropout acts. dropout_first: drop(A) is what the polynomial is of. filter_first: entries of the finished filter
+// drop. U and I are not dropped by dropout_first. Without filter the two are the same.
+enum class DropoutOrder { filter_first, dropout_first };
+
+struct AttentionInputs {
+  Tensor qkv;      // [B, N, 3 C]: q, k, v side by side, read in place; its gradient is one tensor too. Or instead:
+  Tensor q, k, v;  // [B, Nq, C], [B, Nk, C], [B, Nk, C]
+  // [H, k + 2] = (cu, c0, c1, ..., ck), f32 (f64 if q is), k >= 1. Undefined: softmax. Needs Nq = Nk.
+  Tensor coefficients;
+  Tensor bias;         // [1|B, 1|H, Nq, Nk], f32 (f64 if q is); added to the scaled scores; may hold -inf
+  Tensor key_mask;     // bool [B, Nk]: true = may be seen
+  Tensor key_lengths;  // i64 or i32 [B]: keys at or beyond it may not be seen; with key_mask, both hold
+};
+
+struct AttentionOptions {
+  int64_t heads = 1;
+  std::optional<double> scale;  // of the scores; 1 / sqrt(D) unless given
+  bool causal = false;          // row i sees keys 0 .. i; needs Nq = Nk
+  // Probability of dropping, 0 in evaluation. Element (b, h, i, j) is number (h Nq + i) Nk + j of sample `sample0 + b`,
+  // four numbers a Philox call as in ops/dropout.h: the same mask in every form, pass, chunk of the batch and number of
+  // threads.
+  double dropout = 0;
+  DropoutOrder dropout_order = DropoutOrder::filter_first;
+  RandomKey dropout_key;
+  uint32_t sample0 = 0;
+  AttentionForm form = AttentionForm::automatic;
+  int64_t block_rows = 0;  // rows a block of the two-pass form; 0: from the cache sizes (tests force many blocks)
+};
+
+// [B, Nq, C] in q's type. Differentiable in qkv or q, k, v, in coefficients and in bias.
+// Errors: misshapen arguments; a form that cannot serve the case (bad input, with the way out).
+Tensor attention(const AttentionInputs& inputs, const AttentionOptions& options);
+
+// What decides which implementations may serve, known before any tensor exists (--dry-run, config checks).
+struct AttentionCase {
+  DeviceType device = DeviceType::cpu;
+  bool filtered = false;  // coefficients are given
+  double dropout = 0;     // in training
+  DropoutOrder dropout_order = DropoutOrder::filter_first;
+};
+
+struct AttentionChoice {
+  std::string name;                                           // "two_pass"
+  std::vector<std::pair<std::string, std::string>> rejected;  // (implementation, why not)
+  std::string text() const;                                   // "two_pass", "explicit (not two_pass: ...)"
+};
+
+// The implementation that `form` gets in this case. Bad input if it must not be used or none is left.
+AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionForm form);
+
+AttentionForm parse_attention_form(const std::string& name);  // "auto", "explicit", "two_pass"
+DropoutOrder parse_dropout_order(const std::string& name);    // "filter_first", "dropout_first"
+
+}  // namespace gfsa

@@ -1,0 +1,93 @@
+#include "attention/implementations.h"
+
+#include "attention/kernels/kernels.h"
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace gfsa {
+namespace {
+
+std::optional<std::string> needs_cpu(const AttentionCase& c) {
+  if (c.device == DeviceType::cpu) return std::nullopt;
+  return "runs on the CPU only";
+}
+
+std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
+  if (c.filtered && c.dropout > 0 && c.dropout_order == DropoutOrder::filter_first) {
+    return "cannot drop entries of the filtered matrix, which it never forms; use dropout_order: dropout_first, form: "
+           "explicit "
+           "or dropout: 0";
+  }
+  return needs_cpu(c);
+}
+
+const char* form_name(AttentionForm form) {
+  switch (form) {
+    case AttentionForm::automatic:
+      return "auto";
+    case AttentionForm::explicit_form:
+      return "explicit";
+    case AttentionForm::two_pass:
+      return "two_pass";
+  }
+  return "";
+}
+
+}  // namespace
+
+const std::vector<Implementation>& attention_implementations() {
+  static const std::vector<Implementation> list{
+      {"two_pass", AttentionForm::two_pass, why_not_two_pass, kernels::two_pass_forward, kernels::two_pass_backward},
+      {"explicit", AttentionForm::explicit_form, needs_cpu, kernels::explicit_forward, kernels::explicit_backward},
+  };
+  return list;
+}
+
+const Implementation& find_implementation(const std::string& name) {
+  for (const auto& i : attention_implementations()) {
+    if (name == i.name) return i;
+  }
+  fail("attention: no implementation is called '{}'", name);
+}
+
+std::string AttentionChoice::text() const {
+  std::string out = name;
+  for (const auto& [other, reason] : rejected) out += fmt::format(" (not {}: {})", other, reason);
+  return out;
+}
+
+AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionForm form) {
+  AttentionChoice choice;
+  for (const auto& i : attention_implementations()) {
+    std::optional<std::string> reason = i.why_not(attention_case);
+    if (form != AttentionForm::automatic && form != i.form)
+      reason = fmt::format("form: {} is asked for", form_name(form));
+    if (!reason && choice.name.empty()) {
+      choice.name = i.name;
+    } else if (reason) {
+      if (form == i.form) bad_input("attention: form: {} {}", i.name, *reason);
+      choice.rejected.emplace_back(i.name, *reason);
+    } else {
+      choice.rejected.emplace_back(i.name, fmt::format("{} comes first", choice.name));
+    }
+  }
+  if (choice.name.empty()) bad_input("attention: nothing can serve this case: {}", choice.text());
+  return choice;
+}
+
+AttentionForm parse_attention_form(const std::string& name) {
+  const std::vector<std::string> names{"auto", "explicit", "two_pass"};
+  if (name == names[0]) return AttentionForm::automatic;
+  if (name == names[1]) return AttentionForm::explicit_form;
+  if (name == names[2]) return AttentionForm::two_pass;
+  bad_input("unknown attention form '{}', expected {}{}", name, one_of(names), did_you_mean(name, names));
+}
+
+DropoutOrder parse_dropout_order(const std::string& name) {
+  const std::vector<std::string> names{"filter_first", "dropout_first"};
+  if (name == names[0]) return DropoutOrder::filter_first;
+  if (name == names[1]) return DropoutOrder::dropout_first;
+  bad_input("unknown dropout order '{}', expected {}{}", name, one_of(names), did_you_mean(name, names));
+}
+
+}  // namespace gfsa

@@ -1,0 +1,44 @@
+// probabilities.h -- blocks of rows of one head's attention matrix, and the way back through its softmax.
+#pragma once
+
+#include "attention/kernels/problem.h"
+
+namespace gfsa::kernels {
+
+// Rows row0 .. row0 + rows - 1 of the n x n matrix, of which only the columns below `width` can be nonzero.
+struct RowBlock {
+  int64_t row0 = 0, rows = 0, width = 0;
+};
+
+// a = softmax(scale q k^T + bias) of the block, [rows, width] with leading dimension ld; hidden keys and rows that see
+// nothing are zeros.
+template <class T>
+void probabilities(const Problem& p, const Head<T>& head, const RowBlock& block, acc_t<T>* a, int64_t ld);
+
+// What multiplies V and powers: to = drop(from) (each entry 0 or 1/(1-p) times as large) if `drop`, else a conversion.
+// `from` and `to` may be the same memory if the types are. `mask`: scratch of mask_scratch(p) elements.
+template <class From, class To>
+void to_operand(const Problem& p, int64_t b, int64_t h, const RowBlock& block, bool drop, const From* from, To* to,
+                int64_t ld, float* mask);
+inline int64_t mask_scratch(const Problem& p) { return p.dropout > 0 ? p.keys : 0; }
+
+// Through dropout and softmax: m is what to_operand made of a, dm the gradient of m after a factor alpha is put to it:
+//   r = rowsum(m o alpha dm), ds = m o alpha dm - r a, dbias += ds (if given), ds = scale ds.
+// ds may be dm's memory if the types are the same.
+template <class A, class M, class S>
+void score_gradient(const RowBlock& block, const A* a, const M* m, const A* dm, S* ds, int64_t ld, A alpha, A scale,
+                    A* dbias, int64_t dbias_step);
+
+// The probabilities with and without dropout of a block in one call. m is a's memory where nothing differs.
+template <class T>
+constexpr bool needs_operand(const Problem& p) {
+  return p.dropout > 0 || !std::is_same_v<T, acc_t<T>>;
+}
+template <class T>
+void transition_block(const Problem& p, const Head<T>& head, const RowBlock& block, acc_t<T>* a, T* m, int64_t ld,
+                      float* mask) {
+  probabilities(p, head, block, a, ld);
+  if (needs_operand<T>(p)) to_operand(p, head.b, head.h, block, p.dropout > 0, a, m, ld, mask);
+}
+
+}  // namespace gfsa::kernels
