@@ -81,7 +81,8 @@ void apply_mix(const MixDraw& draw, std::span<float> images, int batch, int chan
   }
   if (draw.lambda == 1) return;
   const float own = static_cast<float>(draw.lambda), other = static_cast<float>(1.0 - draw.lambda);
-  parallel_for((batch + 1) / 2, 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, 65536 / static_cast<int64_t>(sample + 1));
+  parallel_for((batch + 1) / 2, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* a = images.data() + static_cast<size_t>(i) * sample;
       float* b = images.data() + static_cast<size_t>(batch - 1 - i) * sample;

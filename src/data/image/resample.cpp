@@ -136,6 +136,8 @@ View view_of(const Image& image, const CropBox& box) {
           box.height, stride};
 }
 
+View view_of(const Image& image) { return view_of(image, {0, 0, image.width, image.height}); }
+
 Image copy(const View& view) {
   Image out = new_image(view.width, view.height);
   for (int y = 0; y < view.height; ++y) {
@@ -171,20 +173,26 @@ Image resize_view(const View& in, int width, int height, Interpolation interpola
                          static_cast<double>(box.bottom - box.top) / height, box.top};
     return transform_affine(copy(in), m, width, height, Interpolation::kNearest, {0, 0, 0});
   }
+  const bool along_x = width != in.width || box.left != 0 || box.right != static_cast<float>(width);
+  const bool along_y = height != in.height || box.top != 0 || box.bottom != static_cast<float>(height);
+  const Taps horizontal = make_taps(in.width, box.left, box.right, width, interpolation);
   const Taps vertical = make_taps(in.height, box.top, box.bottom, height, interpolation);
-  View source = in;
-  int first_row = 0;
-  Image between;
-  if (width != in.width || box.left != 0 || box.right != static_cast<float>(width)) {
-    first_row = vertical.first.front();
-    between = new_image(width, vertical.first.back() + vertical.count.back() - first_row);
-    const Taps horizontal = make_taps(in.width, box.left, box.right, width, interpolation);
-    simd::run([&] { resample_rows(in, first_row, between.height, horizontal, between); });
-    if (height == in.height && box.top == 0 && box.bottom == static_cast<float>(height)) return between;
-    source = view_of(between, {0, 0, between.width, between.height});
+  // The order matters for the bytes between. Pillow since version 13: rows first where the height shrinks much more.
+  if (!along_x || (along_y && height < in.height && in.height - height > 2 * (in.width - width))) {
+    Image rows = new_image(in.width, height);
+    simd::run([&] { resample_columns(in, 0, vertical, rows); });
+    if (!along_x) return rows;
+    Image out = new_image(width, height);
+    simd::run([&] { resample_rows(view_of(rows), 0, height, horizontal, out); });
+    return out;
   }
+  const int first_row = along_y ? vertical.first.front() : 0;
+  const int last_row = along_y ? vertical.first.back() + vertical.count.back() : in.height;
+  Image columns = new_image(width, last_row - first_row);
+  simd::run([&] { resample_rows(in, first_row, columns.height, horizontal, columns); });
+  if (!along_y) return columns;
   Image out = new_image(width, height);
-  simd::run([&] { resample_columns(source, first_row, vertical, out); });
+  simd::run([&] { resample_columns(view_of(columns), first_row, vertical, out); });
   return out;
 }
 
@@ -199,7 +207,7 @@ Interpolation interpolation_by_name(const std::string& name) {
 }
 
 Image resize(const Image& image, int width, int height, Interpolation interpolation, const FloatBox& box) {
-  return resize_view(view_of(image, {0, 0, image.width, image.height}), width, height, interpolation, box);
+  return resize_view(view_of(image), width, height, interpolation, box);
 }
 
 Image resize(const Image& image, int width, int height, Interpolation interpolation) {

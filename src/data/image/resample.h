@@ -25,8 +25,8 @@ struct FloatBox {
 };
 
 // Image.resize((width, height), interpolation, box). Bilinear and bicubic (a = -0.5) are stretched by the scale when
-// shrinking (antialiased), separable, horizontal first, with weights of 22 fractional bits and an 8-bit intermediate
-// image. Throws bad input if a size is below 1 or the box is empty or leaves the image.
+// shrinking (antialiased), separable (in the order of Pillow 13: see resample.cpp), with weights of 22 fractional bits
+// and an 8-bit image between the passes. Throws bad input if a size is below 1 or the box is empty or leaves the image.
 Image resize(const Image& image, int width, int height, Interpolation interpolation);
 Image resize(const Image& image, int width, int height, Interpolation interpolation, const FloatBox& box);
 
