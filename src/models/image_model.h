@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "attention/config.h"
+#include "attention/attention_config.h"
 #include "config/schema.h"
 #include "params/forward_context.h"
 #include "params/parameters.h"

@@ -1,0 +1,132 @@
+#include "tasks/image_classification.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "data/image/show_batch.h"
+#include "ops/cross_entropy.h"
+
+namespace gfsa::tasks {
+
+void ImageEvaluation::add(const data::Batch& batch, int64_t real, const ForwardContext& c) {
+  const Tensor logits = model_.forward(batch.at("images"), c);  // [B, classes]
+  const Tensor& labels = batch.at("labels");
+  const auto losses = cross_entropy_per_row(logits, labels).to_vector<double>();
+  const auto scores = logits.to_vector<double>();
+  const auto truth = labels.to_vector<int64_t>();
+  const int64_t classes = logits.dim(1);
+  for (int64_t i = 0; i < real; ++i) {
+    const double* row = scores.data() + i * classes;
+    const int64_t label = truth[static_cast<size_t>(i)];
+    Sample s{label, std::max_element(row, row + classes) - row, false, losses[static_cast<size_t>(i)]};
+    // Ties count against the label, so that a model that says the same of every class scores nothing.
+    const auto better = std::count_if(row, row + classes, [&](double x) { return x >= row[label]; }) - 1;
+    s.in_top5 = better < 5;
+    samples_.push_back(s);
+  }
+}
+
+train::Metrics ImageEvaluation::result() const {
+  double loss = 0, top1 = 0, top5 = 0;
+  for (const Sample& s : samples_) {
+    loss += s.loss;
+    top1 += s.predicted == s.label;
+    top5 += s.in_top5;
+  }
+  const auto n = static_cast<double>(samples_.size());
+  return {{"top1", 100 * top1 / n}, {"top5", 100 * top5 / n}, {"loss", loss / n}};
+}
+
+ImageClassification::ImageClassification() : model_config_(image_model_registry().make("vit")) {}
+
+void ImageClassification::describe(config::Schema& s) {
+  s.section("model", model_config_, image_model_registry(), "The network.");
+  s.section("attention", attention_, "The one switch between plain attention and its filters.");
+  s.section("data", data_, "Where the pictures come from and how they are loaded.");
+  s.section("augment", augment_, "What happens to pictures between decoding and the model.");
+  s.field("resize_position_embedding", resize_position_embedding_)
+      .doc("Let init_from and checkpoints have position embeddings of another image size; they are resized (bicubic).");
+}
+
+data::ImageDatasetOptions ImageClassification::dataset_options(bool train) const {
+  data::ImageDatasetOptions options;
+  options.train = train;
+  options.image_size = static_cast<int>(model_config_->image_size());
+  options.channels = static_cast<int>(model_config_->channels());
+  options.seed = seed_;
+  options.cache_bytes = data_.cache_mb << 20;
+  return options;
+}
+
+void ImageClassification::build(ParameterStore& store, uint64_t seed, int64_t batch_size) {
+  seed_ = seed;
+  batch_size_ = batch_size;
+  train_source_ = data_.open_train();
+  val_source_ = data_.open_val();
+  data::check_same_classes(*train_source_, *val_source_);
+  class_names_ = train_source_->class_names();
+  const auto classes = static_cast<int64_t>(class_names_.size());
+  if (model_config_->classes() == 0) model_config_->set_classes(classes);
+  if (model_config_->classes() < classes) {
+    bad_input("model.classes: is {}, expected at least {}, the number of classes in the data (or leave it out)", model_config_->classes(), classes);
+  }
+  train_set_ = std::make_unique<data::ImageDataset>(train_source_, augment_, dataset_options(true));
+  build_model(store);
+}
+
+void ImageClassification::build_model(ParameterStore& store) {
+  if (model_config_->classes() == 0) bad_input("model.classes: must be given where there is no data to count them in");
+  model_ = model_config_->build(Scope(store), attention_);
+}
+
+std::unique_ptr<data::BatchOrder> ImageClassification::train_order() const {
+  data::UniformOrderOptions options;
+  options.samples = train_source_->size();
+  options.batch_size = batch_size_;
+  options.seed = seed_;
+  options.repeats = augment_.repeated;
+  return std::make_unique<data::UniformOrder>(options);
+}
+
+std::unique_ptr<data::BatchMaker> ImageClassification::eval_batches(const std::string& split) {
+  std::shared_ptr<const data::ImageSource> source;
+  if (split == data_.val_split && val_source_) {
+    source = val_source_;
+  } else if (split == data_.train_split && train_source_) {
+    source = train_source_;
+  } else {
+    source = data_.source->open(split);
+  }
+  if (class_names_.empty()) class_names_ = source->class_names();
+  return std::make_unique<data::ImageDataset>(source, augment_, dataset_options(false));
+}
+
+Tensor ImageClassification::loss(const data::Batch& batch, const ForwardContext& c, double normalizer) {
+  CrossEntropyOptions options;
+  options.normalizer = normalizer;
+  const Tensor logits = model_->forward(batch.at("images"), c);
+  return cross_entropy(logits, batch.has("targets") ? batch.at("targets") : batch.at("labels"), options);
+}
+
+std::unique_ptr<train::Evaluation> ImageClassification::evaluation() { return std::make_unique<ImageEvaluation>(*model_); }
+
+ParameterStore::LoadOptions ImageClassification::load_options() const {
+  ParameterStore::LoadOptions options;
+  if (resize_position_embedding_) {
+    options.adapt = [this](const Parameter& wanted, const Tensor& stored) { return model_->adapt(wanted, stored); };
+  }
+  return options;
+}
+
+std::vector<std::string> ImageClassification::report() const { return {"attention in training: " + attention_.choice(DeviceType::cpu, true).text()}; }
+
+std::string ImageClassification::data_summary() const {
+  return fmt::format("{} + {} pictures of {} classes", human_count(train_source_->size()), human_count(val_source_->size()), class_names_.size());
+}
+
+void ImageClassification::show(const data::Batch& batch, const std::string& png_path) {
+  data::show_batch(Env::real(), batch, class_names_, augment_, png_path);
+}
+
+}  // namespace gfsa::tasks

@@ -1,0 +1,82 @@
+// image_classification.h -- images to one of many classes: cross entropy, top-1 and top-5.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attention/attention_config.h"
+#include "data/image/augment_config.h"
+#include "data/image/data_config.h"
+#include "data/image/image_dataset.h"
+#include "models/image_model.h"
+#include "train/task.h"
+
+namespace gfsa::tasks {
+
+// Per sample, in the order of evaluation.
+class ImageEvaluation : public train::Evaluation {
+ public:
+  explicit ImageEvaluation(const ImageModel& model) : model_(model) {}
+  void add(const data::Batch& batch, int64_t real, const ForwardContext& c) override;
+  train::Metrics result() const override;  // top1, top5 in percent; loss
+
+  struct Sample {
+    int64_t label, predicted;
+    bool in_top5;
+    double loss;
+  };
+  const std::vector<Sample>& samples() const { return samples_; }
+
+ private:
+  const ImageModel& model_;
+  std::vector<Sample> samples_;
+};
+
+class ImageClassification : public train::Task {
+ public:
+  ImageClassification();
+
+  void describe(config::Schema& s) override;
+  void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override;
+  // The model alone, for evaluation of tensors that are given; classes must be known.
+  void build_model(ParameterStore& store);
+  data::BatchMaker& train_batches() override { return *train_set_; }
+  std::unique_ptr<data::BatchOrder> train_order() const override;
+  const data::LoaderConfig& loader_config() const override { return data_.loader; }
+  std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) override;
+  Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) override;
+  std::unique_ptr<train::Evaluation> evaluation() override;
+  std::pair<std::string, bool> primary_metric() const override { return {"top1", true}; }
+  ParameterStore::LoadOptions load_options() const override;
+  std::vector<std::pair<std::string, Tensor>> coefficients() const override { return model_->coefficients(); }
+  double forward_flops() const override { return model_->forward_flops(); }
+  std::vector<std::string> report() const override;
+  std::string data_fingerprint() const override { return train_source_->fingerprint(); }
+  std::string data_summary() const override;
+  void show(const data::Batch& batch, const std::string& png_path) override;
+
+  const ImageModel& model() const { return *model_; }
+  const ImageModelConfig& model_config() const { return *model_config_; }
+  const AttentionConfig& attention() const { return attention_; }
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  data::ImageDataConfig& data() { return data_; }
+
+ private:
+  data::ImageDatasetOptions dataset_options(bool train) const;
+
+  std::unique_ptr<ImageModelConfig> model_config_;
+  AttentionConfig attention_;
+  data::ImageDataConfig data_;
+  data::AugmentConfig augment_;
+  bool resize_position_embedding_ = false;
+
+  std::unique_ptr<ImageModel> model_;
+  std::shared_ptr<const data::ImageSource> train_source_, val_source_;
+  std::unique_ptr<data::ImageDataset> train_set_;
+  std::vector<std::string> class_names_;
+  uint64_t seed_ = 0;
+  int64_t batch_size_ = 1;
+};
+
+}  // namespace gfsa::tasks

@@ -1,0 +1,90 @@
+#include "train/benchmark.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/env.h"
+#include "base/threads.h"
+#include "core/arena.h"
+#include "ops/gemm.h"
+#include "train/trainer.h"
+
+namespace gfsa::train {
+namespace {
+
+// FLOP/s of a large product of this type: the best of some runs.
+double gemm_rate(DType type) {
+  constexpr int64_t kEdge = 1536;
+  const Tensor a = Tensor::full({kEdge, kEdge}, 0.5, type), b = Tensor::full({kEdge, kEdge}, 0.25, type);
+  const Tensor c = Tensor::empty({kEdge, kEdge}, DType::f32);
+  Gemm g;
+  g.a_type = type, g.m = g.n = g.k = kEdge, g.transpose_b = true;
+  double best = 0;
+  for (int i = 0; i < 6; ++i) {
+    const double start = monotonic_seconds();
+    gemm(g, a.raw(), b.raw(), c.raw());
+    best = std::max(best, 2.0 * kEdge * kEdge * kEdge / (monotonic_seconds() - start));
+  }
+  return best;
+}
+
+double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v.size() % 2 == 1 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
+}
+
+double rounded(double x, double unit) { return std::round(x / unit) * unit; }
+
+}  // namespace
+
+int run_benchmark(RunConfig& config, int steps) {
+  constexpr int kWarmUp = 3;
+  const double gemm_before = gemm_rate(config.compute());
+  Session session(config);
+  const auto batches = session.next_batches();
+  arena({}).reset_peak();
+  std::vector<double> milliseconds;
+  StepFigures figures;
+  uint64_t asked_system = 0;
+  for (int i = 0; i < kWarmUp + steps; ++i) {
+    if (i == 2) asked_system = arena({}).figures().system_allocations;
+    const double start = monotonic_seconds();
+    figures = session.step_on(batches);
+    if (i >= kWarmUp) milliseconds.push_back(1e3 * (monotonic_seconds() - start));
+  }
+  const double gemm = std::max(gemm_before, gemm_rate(config.compute()));
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double seconds = median(milliseconds) / 1e3;
+  // Backward is two products of the forward's size for each one: dX and dW.
+  const double flops = 3 * config.task->forward_flops() * static_cast<double>(figures.samples);
+  const auto memory = arena({}).figures();
+  nlohmann::ordered_json j;
+  j["precision"] = config.precision;
+  j["device"] = config.device;
+  j["threads"] = threads();
+  j["batch"] = figures.samples;
+  j["steps"] = steps;
+  j["step_ms"] = {{"median", rounded(1e3 * seconds, 0.01)},
+                  {"min", rounded(*std::min_element(milliseconds.begin(), milliseconds.end()), 0.01)},
+                  {"max", rounded(*std::max_element(milliseconds.begin(), milliseconds.end()), 0.01)}};
+  j["samples_per_second"] = rounded(static_cast<double>(figures.samples) / seconds, 0.01);
+  j["flop_per_step"] = flops;
+  j["flop_per_second"] = rounded(flops / seconds, 1e6);
+  j["gemm_flop_per_second"] = rounded(gemm, 1e6);
+  j["gemm_share"] = rounded(flops / seconds / gemm, 0.001);
+  j["peak_tensor_mb"] = rounded(static_cast<double>(memory.peak) / (1 << 20), 0.1);
+  j["reserved_mb"] = rounded(static_cast<double>(memory.reserved) / (1 << 20), 0.1);
+  j["allocations_after_step_2"] = memory.system_allocations - asked_system;
+  j["peak_rss_mb"] = usage.ru_maxrss / 1024;
+  j["parameters"] = session.store.count();
+  j["loss"] = figures.loss;
+  std::printf("%s\n", j.dump().c_str());
+  return kExitDone;
+}
+
+}  // namespace gfsa::train
