@@ -1,0 +1,152 @@
+// lamb.cpp -- timm.optim.Lamb (NVIDIA's variant), without its own clipping of the global norm: train.clip_norm 1 is
+// timm's max_grad_norm.
+//
+//   m = beta1 m + beta3 g, v = beta2 v + (1 - beta2) g^2          beta3 = 1 - beta1 with grad_averaging, else 1
+//   u = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay p
+//   p = p - lr (|p| / |u|) u            norms over one parameter; ratio 1 if either is 0, and without weight decay
+//   unless
+//                                       always_adapt
+//
+// The ratio needs the whole parameter, so that adapted parameters take a second pass that forms u again: 28 + 16 bytes
+// an element in f32. Norms: f64 sums over segments, added in order.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/cpu/simd.h"
+#include "optim/registry.h"
+#include "optim/update_math.h"
+
+namespace gfsa {
+namespace {
+
+template <class T>
+struct Coefficients {
+  T factor, limit, beta1, weight1, beta2, weight2, first_scale, root_scale, eps, decay;
+};
+
+template <class T>
+inline T direction(const Coefficients<T>& c, T p, T m, T v) {
+  return m * c.first_scale / (std::sqrt(v) * c.root_scale + c.eps) + c.decay * p;
+}
+
+// Moments; returns the sums of p^2 and u^2.
+template <class T>
+inline std::array<double, 2> moments(const Coefficients<T> c, int64_t n, const T* value, const T* grad, T* first,
+                                     T* second) {
+  double values = 0, directions = 0;
+#pragma omp simd reduction(+ : values, directions)
+  for (int64_t i = 0; i < n; ++i) {
+    const T p = value[i], g = update::scaled_gradient(grad[i], c.factor, c.limit);
+    const T m = c.beta1 * first[i] + c.weight1 * g;
+    const T v = c.beta2 * second[i] + c.weight2 * g * g;
+    first[i] = m;
+    second[i] = v;
+    const double u = direction(c, p, m, v), w = p;
+    values += w * w;
+    directions += u * u;
+  }
+  return {values, directions};
+}
+
+template <class T>
+inline void apply(const Coefficients<T> c, T step_size, int64_t n, T* value, const T* first, const T* second) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) value[i] -= step_size * direction(c, value[i], first[i], second[i]);
+}
+
+class Lamb : public Optimizer {
+ public:
+  Lamb() : Optimizer(1e-3, 0.01) {}
+
+  void describe(config::Schema& s) override {
+    Optimizer::describe(s);
+    s.field("betas", betas_).at_least(0).below(1).doc("Decay of the first and second moment.");
+    s.field("eps", eps_).at_least(0).doc("Added to the root of the second moment.");
+    s.field("bias_correction", bias_correction_).doc("Divide the moments by 1 - beta^t.");
+    s.field("grad_averaging", grad_averaging_).doc("The gradient enters the first moment times 1 - beta1.");
+    s.field("trust_clip", trust_clip_).doc("The trust ratio is at most 1 (LAMBC).");
+    s.field("always_adapt", always_adapt_).doc("Trust ratios also for parameters without weight decay.");
+  }
+
+ protected:
+  void make_state() override {
+    first_ = add_state("exp_avg");
+    second_ = add_state("exp_avg_sq");
+    sums_.assign(segments().size(), {});
+    ratios_.assign(parameters().size(), 1);
+  }
+
+  void update(const Update& u) override {
+    update::dispatch_master("lamb", values(), [&](auto zero) { run<decltype(zero)>(u); });
+  }
+
+ private:
+  template <class T>
+  Coefficients<T> coefficients(const Update& u, const ParameterGroup& group) const {
+    const double t = static_cast<double>(u.step);
+    const double correction1 = bias_correction_ ? 1 - std::pow(betas_[0], t) : 1;
+    const double correction2 = bias_correction_ ? 1 - std::pow(betas_[1], t) : 1;
+    return {T(u.scale.factor), T(u.scale.limit),     T(betas_[0]),       T(grad_averaging_ ? 1 - betas_[0] : 1),
+            T(betas_[1]),      T(1 - betas_[1]),     T(1 / correction1), T(1 / std::sqrt(correction2)),
+            T(eps_),           T(group.weight_decay)};
+  }
+
+  bool adapts(const ParameterGroup& group) const { return always_adapt_ || group.weight_decay != 0; }
+
+  template <class T>
+  void run(const Update& u) {
+    T* value = values().data<T>();
+    const T* grad = grads().data<T>();
+    T* first = first_.data<T>();
+    T* second = second_.data<T>();
+    for_each_segment(segments(), [&](int64_t index, const Segment& s) {
+      const ParameterGroup& group = group_of(s);
+      const auto c = coefficients<T>(u, group);
+      const bool at_once = !adapts(group);
+      simd::run([&] {
+        sums_[static_cast<size_t>(index)] =
+            moments(c, s.count, value + s.begin, grad + s.begin, first + s.begin, second + s.begin);
+        // Still in the cache.
+        if (at_once) {
+          apply(c, T(u.lr * group.lr_factor), s.count, value + s.begin, first + s.begin, second + s.begin);
+        }
+      });
+    });
+    find_ratios();
+    for_each_segment(segments(), [&](int64_t, const Segment& s) {
+      const ParameterGroup& group = group_of(s);
+      if (!adapts(group)) return;
+      const auto c = coefficients<T>(u, group);
+      const T step_size = T(u.lr * group.lr_factor * ratios_[static_cast<size_t>(s.parameter)]);
+      simd::run([&] { apply(c, step_size, s.count, value + s.begin, first + s.begin, second + s.begin); });
+    });
+  }
+
+  void find_ratios() {
+    for (size_t i = 0; i < segments().size();) {
+      const int parameter = segments()[i].parameter;
+      double values = 0, directions = 0;
+      for (; i < segments().size() && segments()[i].parameter == parameter; ++i) {
+        values += sums_[i][0];
+        directions += sums_[i][1];
+      }
+      const double ratio = values > 0 && directions > 0 ? std::sqrt(values) / std::sqrt(directions) : 1;
+      ratios_[static_cast<size_t>(parameter)] = trust_clip_ ? std::min(ratio, 1.0) : ratio;
+    }
+  }
+
+  std::array<double, 2> betas_{0.9, 0.999};
+  double eps_ = 1e-6;
+  bool bias_correction_ = true, grad_averaging_ = true, trust_clip_ = false, always_adapt_ = false;
+  Tensor first_, second_;
+  std::vector<std::array<double, 2>> sums_;  // by segment
+  std::vector<double> ratios_;               // by parameter
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_lamb() { return std::make_unique<Lamb>(); }
+
+}  // namespace gfsa

@@ -1,0 +1,101 @@
+// optimizer.h -- an update rule over a store's flat buffers. The object is the config's entry as well: its members are
+// the keys that stand beside `name`, with the defaults of its PyTorch counterpart.
+//
+//   auto rule = optimizer_registry().make("adamw");
+//   rule->bind(store, make_parameter_groups(store, rules, rule->weight_decay()));
+//   ... backward, store.complete_grads() ...
+//   rule->step(schedule.lr(rule->lr(), now), clip.gradient_scale(norm));
+//
+// A step reads value, gradient and state once and writes value and state once, except where a rule needs norms of a
+// whole parameter first (LAMB, Adafactor: their files say what they add). State has the store's dtype: f32, or f64 for
+// exact comparisons. The same bits come out for any number of threads. A parameter that no gradient reached counts as
+// one with gradient zero (complete_grads), where PyTorch would skip it.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/schema.h"
+#include "optim/parameter_groups.h"
+#include "optim/segments.h"
+#include "params/parameters.h"
+
+namespace gfsa {
+
+// Applied to each gradient element inside the update: clamp(g * factor, -limit, limit).
+struct GradientScale {
+  double factor = 1;
+  double limit = std::numeric_limits<double>::infinity();
+};
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  // lr, weight_decay and the rule's own keys.
+  virtual void describe(config::Schema& s);
+  double lr() const { return lr_; }  // base: schedules start from it
+  double weight_decay() const { return weight_decay_; }
+
+  // Makes the state, all zero. The store must be materialized in f32 or f64 on the CPU and outlive the optimizer. A
+  // parameter in no group is never changed; one in two groups is an error.
+  void bind(const ParameterStore& store, std::vector<ParameterGroup> groups);
+  // One update with every group's learning rate lr * lr_factor.
+  void step(double lr, const GradientScale& scale = {});
+
+  const std::vector<ParameterGroup>& groups() const { return groups_; }
+  int64_t steps() const { return *step_count(); }
+  // What a checkpoint needs: the live tensors ("step" i64 [1], "exp_avg" [total], ...), laid out as the flat buffers
+  // are.
+  std::vector<std::pair<std::string, Tensor>> state() const { return state_; }
+  // Copies tensors of these names in. Strict: one bad-input error lists all that is missing, unexpected, misshapen or
+  // of another dtype, and then nothing is changed. `source` is the file's name.
+  void load_state(const std::map<std::string, Tensor>& tensors, const std::string& source);
+  // Bytes of state().
+  uint64_t state_bytes() const;
+
+ protected:
+  Optimizer(double lr, double weight_decay) : lr_(lr), weight_decay_(weight_decay) {}
+
+  struct Update {
+    double lr;
+    GradientScale scale;
+    int64_t step;  // 1 at the first update
+  };
+  // Adds the rule's state through add_state.
+  virtual void make_state() = 0;
+  virtual void update(const Update& u) = 0;
+
+  // A zero tensor of the store's dtype, kept in checkpoints under `name`. Default shape: the flat buffers'.
+  Tensor add_state(const std::string& name) { return add_state(name, values_.shape()); }
+  Tensor add_state(const std::string& name, const Shape& shape);
+  const Tensor& values() const { return values_; }
+  const Tensor& grads() const { return grads_; }
+  const std::vector<Segment>& segments() const { return segments_; }
+  const std::vector<const Parameter*>& parameters() const {
+    return parameters_;
+  }  // those in groups, in the store's order
+  const ParameterGroup& group_of(const Segment& s) const { return groups_[static_cast<size_t>(s.group)]; }
+  const ParameterGroup& group_of_parameter(size_t index) const {
+    return groups_[static_cast<size_t>(group_indices_[index])];
+  }
+
+ private:
+  int64_t* step_count() const;
+
+  double lr_, weight_decay_;
+  Tensor values_, grads_;
+  std::vector<ParameterGroup> groups_;
+  std::vector<const Parameter*> parameters_;
+  std::vector<int> group_indices_;  // of parameters_
+  std::vector<Segment> segments_;
+  std::vector<std::pair<std::string, Tensor>> state_;  // "step" first
+};
+
+}  // namespace gfsa

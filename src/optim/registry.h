@@ -1,0 +1,25 @@
+// registry.h -- the update rules and schedules that YAML can name; the lists stand in registry.cpp.
+#pragma once
+
+#include <memory>
+
+#include "config/registry.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace gfsa {
+
+// sgd, adam, adamw, lamb, lion, adafactor
+const config::Registry<Optimizer>& optimizer_registry();
+// constant, linear, cosine, polynomial, noam, inverse_sqrt
+const config::Registry<Schedule>& schedule_registry();
+
+// One file each.
+std::unique_ptr<Optimizer> make_sgd();
+std::unique_ptr<Optimizer> make_adam();
+std::unique_ptr<Optimizer> make_adamw();
+std::unique_ptr<Optimizer> make_lamb();
+std::unique_ptr<Optimizer> make_lion();
+std::unique_ptr<Optimizer> make_adafactor();
+
+}  // namespace gfsa
