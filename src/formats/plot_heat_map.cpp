@@ -50,6 +50,15 @@ double widest(Canvas& canvas, const std::vector<std::string>& texts) {
   return width;
 }
 
+// Every how many rows or columns a name fits: 1, 2, 5, 10, 20, ...
+int64_t name_stride(double name_size, double cell_size) {
+  int64_t stride = 1;
+  for (int i = 0; static_cast<double>(stride) * cell_size < name_size && stride < 1'000'000; ++i) {
+    stride = i % 3 == 1 ? stride / 2 * 5 : stride * 2;
+  }
+  return stride;
+}
+
 bool all_whole(const HeatMap& map) {
   return std::all_of(map.values.begin(), map.values.end(),
                      [](double v) { return !std::isfinite(v) || v == std::floor(v); });
@@ -147,14 +156,14 @@ void draw(Canvas& canvas, const HeatMap& map, Rect area) {
 
   canvas.font(kTickSize);
   canvas.color(kSoftInk);
-  const auto row_stride = static_cast<int64_t>(std::ceil((kTickSize + 1.5) / cell_height));
+  const int64_t row_stride = name_stride(kTickSize + 1.5, cell_height);
   for (int64_t r = 0; r < map.rows; r += row_stride) {
     canvas.text(rows[static_cast<size_t>(r)], plot.x - 6, plot.y + (static_cast<double>(r) + 0.5) * cell_height,
                 Align::kRight);
   }
   const bool slant = slanted();
   const double column_room = slant ? kTickSize * 1.5 : column_width + 6;
-  const auto column_stride = std::max<int64_t>(1, static_cast<int64_t>(std::ceil(column_room / cell_width)));
+  const int64_t column_stride = name_stride(column_room, cell_width);
   for (int64_t c = 0; c < map.columns; c += column_stride) {
     const double x = plot.x + (static_cast<double>(c) + 0.5) * cell_width;
     canvas.text(columns[static_cast<size_t>(c)], x, plot.bottom() + (slant ? 8 : 11),

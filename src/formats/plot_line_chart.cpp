@@ -130,10 +130,8 @@ double draw_legend(Canvas& canvas, const LineChart& chart, const Rect& area) {
 }
 
 void draw_series(Canvas& canvas, const Series& s, Rgb color, const Axis& x_axis, const Axis& y_axis, const Rect& plot,
-                 double width) {
+                 double width, bool dense) {
   cairo_t* cairo = canvas.cairo();
-  // Noise of several points a pixel must not bury the other series.
-  const bool dense = static_cast<double>(s.x.size()) > plot.width;
   cairo_set_source_rgba(cairo, color.r, color.g, color.b, dense ? 0.7 : 1);
   cairo_set_line_width(cairo, dense ? 0.6 * width : width);
   cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
@@ -228,7 +226,9 @@ void draw(Canvas& canvas, const LineChart& chart, Rect area) {
   cairo_rectangle(canvas.cairo(), plot.x - 2, plot.y - 2, plot.width + 4, plot.height + 4);
   cairo_clip(canvas.cairo());
   for (size_t i = 0; i < chart.series.size(); ++i) {
-    draw_series(canvas, chart.series[i], color_of(chart, i), x_axis, y_axis, plot, line_width);
+    // Noise of several points a pixel must not bury the other series.
+    const bool dense = chart.series.size() > 1 && static_cast<double>(chart.series[i].x.size()) > plot.width;
+    draw_series(canvas, chart.series[i], color_of(chart, i), x_axis, y_axis, plot, line_width, dense);
   }
   cairo_restore(canvas.cairo());
   canvas.color(kFrame);
