@@ -2,7 +2,7 @@
 # Installs what the build needs, as Debian packages. Asks for nothing that is already there.
 set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
-          libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libxxhash-dev
+          libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libeigen3-dev libxxhash-dev
           libgtest-dev libgmock-dev)
 missing=()
 for package in "${packages[@]}"; do

@@ -16,6 +16,8 @@ namespace gfsa {
 struct Diagnostics {
   std::vector<Tensor> block_outputs;  // after each block: [B, N, C]
   std::vector<Tensor> qkv;            // packed queries, keys and values of each block: [B, N, 3 C]
+  std::vector<Tensor> coefficients;   // each block's filter, [H, degree + 2] (attention.h); undefined: plain softmax
+  std::vector<int64_t> heads;         // of each block
 };
 
 class ImageModel {

@@ -105,7 +105,11 @@ Tensor Vit::forward(const Tensor& images, const ForwardContext& c, Diagnostics* 
     x = c.checkpoint_blocks && !diagnostics
             ? checkpoint([&block, c](const std::vector<Tensor>& in) { return block.forward(in[0], c, nullptr); }, {x})
             : block.forward(x, c, diagnostics);
-    if (diagnostics) diagnostics->block_outputs.push_back(x);
+    if (diagnostics) {
+      diagnostics->block_outputs.push_back(x);
+      diagnostics->coefficients.push_back(block.attn.coefficients());
+      diagnostics->heads.push_back(config_.resolved_heads());
+    }
   }
   // The norm works on each token by itself, so only the tokens that the head reads need it.
   const Tensor pooled = config_.pool == "mean" ? mean(x, {1}) : select(x, 1, 0);  // [B, C]

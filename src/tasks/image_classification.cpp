@@ -91,12 +91,12 @@ std::unique_ptr<data::BatchOrder> ImageClassification::train_order() const {
 
 std::unique_ptr<data::BatchMaker> ImageClassification::eval_batches(const std::string& split) {
   std::shared_ptr<const data::ImageSource> source;
-  if (split == data_.val_split && val_source_) {
-    source = val_source_;
-  } else if (split == data_.train_split && train_source_) {
-    source = train_source_;
+  if (split == data_.val_split) {
+    source = val_source_ ? val_source_ : data_.open_val();
+  } else if (split == data_.train_split) {
+    source = train_source_ ? train_source_ : data_.open_train();
   } else {
-    source = data_.source->open(split);
+    source = data_.open(split);
   }
   if (class_names_.empty()) class_names_ = source->class_names();
   return std::make_unique<data::ImageDataset>(source, augment_, dataset_options(false));

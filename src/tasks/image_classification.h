@@ -58,6 +58,7 @@ class ImageClassification : public train::Task {
 
   const ImageModel& model() const { return *model_; }
   const ImageModelConfig& model_config() const { return *model_config_; }
+  ImageModelConfig& model_config() { return *model_config_; }
   const AttentionConfig& attention() const { return attention_; }
   const std::vector<std::string>& class_names() const { return class_names_; }
   data::ImageDataConfig& data() { return data_; }

@@ -8,7 +8,7 @@
 namespace gfsa::data {
 namespace {
 
-std::shared_ptr<const ImageSource> open(const ImageSourceConfig* source, const std::string& split, int64_t limit) {
+std::shared_ptr<const ImageSource> open_limited(const ImageSourceConfig* source, const std::string& split, int64_t limit) {
   if (source == nullptr) {
     bad_input("data.source is not set, expected {}", one_of(image_source_registry().names()));
   }
@@ -42,10 +42,13 @@ void ImageDataConfig::describe(config::Schema& s) {
 }
 
 std::shared_ptr<const ImageSource> ImageDataConfig::open_train() const {
-  return open(source.get(), train_split, limit);
+  return open_limited(source.get(), train_split, limit);
 }
 std::shared_ptr<const ImageSource> ImageDataConfig::open_val() const {
-  return open(source.get(), val_split, val_limit);
+  return open_limited(source.get(), val_split, val_limit);
+}
+std::shared_ptr<const ImageSource> ImageDataConfig::open(const std::string& split) const {
+  return open_limited(source.get(), split, 0);
 }
 
 void check_same_classes(const ImageSource& train, const ImageSource& val) {

@@ -22,6 +22,8 @@ struct ImageDataConfig {
   // Opens a split and applies its limit. Throws bad input: no source chosen, what the source finds wrong.
   std::shared_ptr<const ImageSource> open_train() const;
   std::shared_ptr<const ImageSource> open_val() const;
+  // Any split that the source has, whole.
+  std::shared_ptr<const ImageSource> open(const std::string& split) const;
 };
 
 // Throws bad input that names the difference unless both have the same classes, so that labels mean the same.
