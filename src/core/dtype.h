@@ -12,6 +12,12 @@ namespace gfsa {
 struct bfloat16 {
   uint16_t bits = 0;
   bfloat16() = default;
+  bfloat16(const bfloat16&) = default;
+  // Written out: GCC 12 does not vectorise a loop that stores through the implicit one.
+  bfloat16& operator=(const bfloat16& other) {
+    bits = other.bits;
+    return *this;
+  }
   explicit bfloat16(float x) {
     const auto u = std::bit_cast<uint32_t>(x);
     const uint32_t rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;
