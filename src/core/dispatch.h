@@ -5,8 +5,6 @@
 // A CUDA build adds its case here; an op never asks which devices exist.
 #pragma once
 
-#include <type_traits>
-
 #include "base/error.h"
 #include "core/tensor.h"
 
@@ -39,18 +37,16 @@ void dispatch_floating(const char* op, const Tensor& x, F&& f) {
   dispatch_floating(op, x.dtype(), f);
 }
 
-// f(From{}, To{}) for an op that reads one floating type and writes another of the same accumulator type (f32 with bf16).
+// f(From{}, To{}) for an op that reads one floating type and writes another of the same accumulator type (f32 with
+// bf16).
 template <class F>
 void dispatch_floating_pair(const char* op, DType from, DType to, F&& f) {
-  dispatch_floating(op, from, [&](auto a) {
-    dispatch_floating(op, to, [&](auto b) {
-      if constexpr (std::is_same_v<acc_t<decltype(a)>, acc_t<decltype(b)>>) {
-        f(a, b);
-      } else {
-        fail("{}: cannot go from {} to {}; f64 stays among itself", op, name_of(from), name_of(to));
-      }
-    });
-  });
+  if (from == DType::f64 && to == DType::f64) return f(double{}, double{});
+  if (from == DType::f32 && to == DType::f32) return f(float{}, float{});
+  if (from == DType::f32 && to == DType::bf16) return f(float{}, bfloat16{});
+  if (from == DType::bf16 && to == DType::f32) return f(bfloat16{}, float{});
+  if (from == DType::bf16 && to == DType::bf16) return f(bfloat16{}, bfloat16{});
+  fail("{}: cannot go from {} to {}; f32 and bf16 go together, f64 stays among itself", op, name_of(from), name_of(to));
 }
 
 // f(T{}) with any element type.

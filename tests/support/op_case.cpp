@@ -129,42 +129,6 @@ void compare_bits(const Result& a, const Result& b, const std::string& what) {
   }
 }
 
-// <seed, op(values)> in f64.
-double projection(const OpCase& c, const std::vector<Tensor>& values) {
-  const NoGrad guard;
-  const Tensor y = c.op(values);
-  const auto a = y.to_vector<double>(), s = draw_seed(y).to_vector<double>();
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * s[i];
-  return sum;
-}
-
-void check_finite_differences(const OpCase& c, const std::vector<Tensor>& values,
-                              const std::vector<Tensor>& gradients) {
-  constexpr double kStep = 1e-3;
-  constexpr int64_t kAtMost = 128;
-  RandomSequence random(RandomKey(9, c.name));
-  for (size_t k = 0; k < values.size(); ++k) {
-    if (!gradients[k].defined()) continue;
-    const auto gradient = gradients[k].to_vector<double>();
-    const auto n = static_cast<int64_t>(gradient.size());
-    std::vector<double> actual, expected;
-    for (int64_t j = 0; j < std::min(n, kAtMost); ++j) {
-      const int64_t i = n <= kAtMost ? j : static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
-      auto at = [&](double offset) {
-        std::vector<Tensor> moved = values;
-        moved[k] = values[k].clone();
-        moved[k].data<double>()[i] += offset;
-        return projection(c, moved);
-      };
-      // Fourth order, so that the step can be wide enough for rounding not to matter.
-      expected.push_back((8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep));
-      actual.push_back(gradient[static_cast<size_t>(i)]);
-    }
-    expect_close(actual, expected, kFiniteDifferences, fmt::format("gradient {} against finite differences", k));
-  }
-}
-
 class ThreadsAre {
  public:
   explicit ThreadsAre(int n) : previous_(threads()) { set_threads(n); }
@@ -173,6 +137,42 @@ class ThreadsAre {
  private:
   int previous_;
 };
+
+// <seed, op(values)> in f64.
+double projection(const OpCase& c, const std::vector<Tensor>& values, const std::vector<double>& seed) {
+  const NoGrad guard;
+  const auto y = c.op(values).to_vector<double>();
+  double sum = 0;
+  for (size_t i = 0; i < y.size(); ++i) sum += y[i] * seed[i];
+  return sum;
+}
+
+void check_finite_differences(const OpCase& c, const std::vector<Tensor>& values, const Result& result) {
+  constexpr double kStep = 1e-3;
+  constexpr int64_t kAll = 64, kSample = 24;  // every element of a small input, some of a large one
+  const ThreadsAre one(1);                    // many small runs
+  const auto seed = draw_seed(result.y).to_vector<double>();
+  RandomSequence random(RandomKey(9, c.name));
+  for (size_t k = 0; k < values.size(); ++k) {
+    if (!result.gradients[k].defined()) continue;
+    const auto gradient = result.gradients[k].to_vector<double>();
+    const auto n = static_cast<int64_t>(gradient.size());
+    std::vector<double> actual, expected;
+    for (int64_t j = 0; j < (n <= kAll ? n : kSample); ++j) {
+      const int64_t i = n <= kAll ? j : static_cast<int64_t>(random.below(static_cast<uint64_t>(n)));
+      auto at = [&](double offset) {
+        std::vector<Tensor> moved = values;
+        moved[k] = values[k].clone();
+        moved[k].data<double>()[i] += offset;
+        return projection(c, moved, seed);
+      };
+      // Fourth order, so that the step can be wide enough for rounding not to matter.
+      expected.push_back((8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep));
+      actual.push_back(gradient[static_cast<size_t>(i)]);
+    }
+    expect_close(actual, expected, kFiniteDifferences, fmt::format("gradient {} against finite differences", k));
+  }
+}
 
 class IsaIs {
  public:
@@ -227,7 +227,7 @@ void check_run(const OpCase& c, DType dtype, bool outliers) {
     expect_close(alone.gradients[k], f64.gradients[k].to_vector<double>(), gradient_bound,
                  fmt::format("gradient {} alone", k));
   }
-  check_finite_differences(c, values, plain.gradients);
+  check_finite_differences(c, values, plain);
 }
 
 }  // namespace

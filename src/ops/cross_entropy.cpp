@@ -1,0 +1,230 @@
+#include "ops/cross_entropy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "autograd/autograd.h"
+#include "base/threads.h"
+#include "core/cpu/math.h"
+#include "core/cpu/simd.h"
+#include "core/dispatch.h"
+#include "core/expect.h"
+
+namespace gfsa {
+namespace {
+
+constexpr int64_t kPiece = 2048;  // classes at a time: 8 KiB of f32
+
+struct Problem {
+  Tensor logits, targets;  // contiguous
+  bool hard = true;
+  int64_t rows = 0, classes = 0;
+  double smoothing = 0;
+  int64_t ignore_index = -100;
+};
+
+Problem make_problem(const char* op, const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  Expect e(op);
+  e.shape("logits", logits, "M K").floating("logits", logits);
+  Problem p;
+  p.hard = targets.defined() && targets.dtype() == DType::i64;
+  e.shape("targets", targets, p.hard ? "M" : "M K").same_device("targets", targets, logits);
+  e.dtype("targets", targets, {p.hard ? DType::i64 : accumulator_of(logits.dtype())});
+  e.that(options.label_smoothing >= 0 && options.label_smoothing <= 1, "label_smoothing is {}, expected 0 to 1",
+         options.label_smoothing);
+  require_cpu(op, logits);
+  p.logits = logits.detach().contiguous(), p.targets = targets.detach().contiguous();
+  p.rows = e["M"], p.classes = e["K"];
+  p.smoothing = options.label_smoothing, p.ignore_index = options.ignore_index;
+  if (p.hard) {
+    const int64_t* t = p.targets.data<int64_t>();
+    for (int64_t r = 0; r < p.rows; ++r) {
+      e.that(t[r] == p.ignore_index || (t[r] >= 0 && t[r] < p.classes),
+             "targets[{}] is {}, expected a class 0 to {} or the ignore_index {}", r, t[r], p.classes - 1,
+             p.ignore_index);
+    }
+  }
+  return p;
+}
+
+bool counts(const Problem& p, int64_t row) { return !p.hard || p.targets.data<int64_t>()[row] != p.ignore_index; }
+
+int64_t row_grain(int64_t classes) { return std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(1, classes)); }
+
+// What one trip over a row collects; merged piece by piece.
+template <class A>
+struct RowSums {
+  A largest = -std::numeric_limits<A>::infinity();
+  double exponentials = 0;  // sum exp(x - largest)
+  double logits = 0;        // sum x, for smoothing
+  double targets = 0;       // sum t, soft
+  double product = 0;       // sum t x, soft; exact where the x are close to each other, however large
+};
+
+template <class T, class A = acc_t<T>>
+inline void add_piece(RowSums<A>& row, const T* x, const A* t, int64_t n) {
+  A largest = row.largest;
+#pragma omp simd reduction(max : largest)
+  for (int64_t c = 0; c < n; ++c) {
+    const A v = static_cast<A>(x[c]);
+    largest = v > largest ? v : largest;
+  }
+  // Only -inf so far: nothing to subtract.
+  const A shift = largest == -std::numeric_limits<A>::infinity() ? A(0) : largest;
+  A exponentials = 0, logits = 0;
+#pragma omp simd reduction(+ : exponentials, logits)
+  for (int64_t c = 0; c < n; ++c) {
+    const A v = static_cast<A>(x[c]);
+    exponentials += math::exp(v - shift);
+    logits += v - shift;
+  }
+  if (row.exponentials != 0)
+    row.exponentials *= std::exp(static_cast<double>(row.largest) - static_cast<double>(shift));
+  row.exponentials += static_cast<double>(exponentials);
+  row.logits += static_cast<double>(logits) + static_cast<double>(n) * static_cast<double>(shift);
+  row.largest = largest;
+  if (t == nullptr) return;
+  A targets = 0, product = 0;
+#pragma omp simd reduction(+ : targets, product)
+  for (int64_t c = 0; c < n; ++c) {
+    // A class of probability 0 adds nothing, also where its logit is -inf.
+    product += t[c] == A(0) ? A(0) : t[c] * (static_cast<A>(x[c]) - shift);
+    targets += t[c];
+  }
+  row.targets += static_cast<double>(targets);
+  row.product += static_cast<double>(product) + static_cast<double>(targets) * static_cast<double>(shift);
+}
+
+// What backward needs of a row: softmax(x) = exp((x - largest) - log_sum), which is exact also for large x, where the
+// one number largest + log_sum would lose the digits that count.
+template <class A>
+struct RowState {
+  A largest, log_sum, weight;  // weight: sum of t'
+};
+
+template <class T, class A = acc_t<T>>
+void forward(const Problem& p, A* losses, RowState<A>* states) {
+  const T* x = p.logits.data<T>();
+  const int64_t* classes = p.hard ? p.targets.data<int64_t>() : nullptr;
+  const A* soft = p.hard ? nullptr : p.targets.data<A>();
+  parallel_for(p.rows, row_grain(p.classes), [&](int64_t begin, int64_t end) {
+    simd::run([&] {
+      for (int64_t r = begin; r < end; ++r) {
+        losses[r] = 0, states[r] = {0, 0, 0};
+        if (p.hard && classes[r] == p.ignore_index) continue;
+        const T* xr = x + r * p.classes;
+        RowSums<A> row;
+        for (int64_t c = 0; c < p.classes; c += kPiece) {
+          add_piece<T>(row, xr + c, soft == nullptr ? nullptr : soft + r * p.classes + c,
+                       std::min(kPiece, p.classes - c));
+        }
+        const double log_sum = std::log(row.exponentials), lse = static_cast<double>(row.largest) + log_sum;
+        const double target_sum = p.hard ? 1 : row.targets;
+        const double target_logit = p.hard ? static_cast<double>(xr[classes[r]]) : row.product;
+        double loss = (1 - p.smoothing) * (lse * target_sum - target_logit);
+        if (p.smoothing > 0) loss += p.smoothing * (lse - row.logits / static_cast<double>(p.classes));
+        losses[r] = static_cast<A>(loss);
+        states[r] = {row.largest, static_cast<A>(log_sum),
+                     static_cast<A>((1 - p.smoothing) * target_sum + p.smoothing)};
+      }
+    });
+  });
+}
+
+template <class T, class A = acc_t<T>>
+void backward(const Problem& p, const RowState<A>* states, double scale_of_row, T* dx, bool accumulate) {
+  const T* x = p.logits.data<T>();
+  const int64_t* classes = p.hard ? p.targets.data<int64_t>() : nullptr;
+  const A* soft = p.hard ? nullptr : p.targets.data<A>();
+  const A scale = static_cast<A>(scale_of_row), keep = static_cast<A>((1 - p.smoothing) * scale_of_row);
+  const A even = static_cast<A>(p.smoothing / static_cast<double>(p.classes) * scale_of_row);
+  parallel_for(p.rows, row_grain(p.classes), [&](int64_t begin, int64_t end) {
+    simd::run([&] {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* xr = x + r * p.classes;
+        T* dxr = dx + r * p.classes;
+        if (p.hard && classes[r] == p.ignore_index) {
+          if (!accumulate) std::fill(dxr, dxr + p.classes, T(A(0)));
+          continue;
+        }
+        const A largest = states[r].largest, log_sum = states[r].log_sum, weight = states[r].weight * scale;
+        // Hard: the target's element is computed apart, so that it is rounded once.
+        const int64_t target = p.hard ? classes[r] : 0;
+        const A before = p.hard && accumulate ? static_cast<A>(dxr[target]) : A(0);
+        if (!accumulate) {
+          if (p.hard) {
+#pragma omp simd
+            for (int64_t c = 0; c < p.classes; ++c)
+              dxr[c] = T(math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even);
+          } else {
+            const A* t = soft + r * p.classes;
+#pragma omp simd
+            for (int64_t c = 0; c < p.classes; ++c) {
+              dxr[c] = T(math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even - t[c] * keep);
+            }
+          }
+        } else {
+          const A* t = p.hard ? nullptr : soft + r * p.classes;
+#pragma omp simd
+          for (int64_t c = 0; c < p.classes; ++c) {
+            const A g = math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even -
+                        (t == nullptr ? A(0) : t[c] * keep);
+            dxr[c] = T(static_cast<A>(dxr[c]) + g);
+          }
+        }
+        if (p.hard) {
+          // softmax - 1 without cancellation would need the other classes' sum; the difference is exact enough near 0
+          // and 1.
+          const A g = math::exp(static_cast<A>(xr[target]) - largest - log_sum) * weight - even - keep;
+          dxr[target] = T(before + g);
+        }
+      }
+    });
+  });
+}
+
+struct Forward {
+  Tensor losses, states;  // [M], [M, 3]
+};
+
+Forward run_forward(const char* op, const Problem& p) {
+  const DType acc = accumulator_of(p.logits.dtype());
+  Forward f{Tensor::empty({p.rows}, acc), Tensor::empty({p.rows, 3}, acc)};
+  dispatch_floating(op, p.logits, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    forward<T>(p, f.losses.data<A>(), static_cast<RowState<A>*>(f.states.raw()));
+  });
+  return f;
+}
+
+}  // namespace
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  const Problem p = make_problem("cross_entropy", logits, targets, options);
+  const Forward f = run_forward("cross_entropy", p);
+  double normalizer = options.normalizer;
+  if (normalizer == 0) {
+    for (int64_t r = 0; r < p.rows; ++r) normalizer += counts(p, r) ? 1 : 0;
+  }
+  double sum = 0;
+  for (double loss : f.losses.to_vector<double>()) sum += loss;
+  const double factor = normalizer == 0 ? 0 : 1 / normalizer;
+  const Tensor y = Tensor::full({}, sum * factor, f.losses.dtype());
+  return record("cross_entropy", y, {logits}, [p, states = f.states, factor](const Tensor& dy, GradOut& grads) {
+    const auto [dx, accumulate] = grads.target(0);
+    const double scale = dy.item() * factor;
+    dispatch_floating("cross_entropy", p.logits, [&, dx = dx, accumulate = accumulate](auto t) {
+      using T = decltype(t);
+      using A = acc_t<T>;
+      backward<T>(p, static_cast<const RowState<A>*>(states.raw()), scale, dx.template data<T>(), accumulate);
+    });
+  });
+}
+
+Tensor cross_entropy_per_row(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  return run_forward("cross_entropy_per_row", make_problem("cross_entropy_per_row", logits, targets, options)).losses;
+}
+
+}  // namespace gfsa

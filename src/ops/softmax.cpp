@@ -1,0 +1,132 @@
+#include "ops/softmax.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "autograd/autograd.h"
+#include "base/threads.h"
+#include "core/cpu/math.h"
+#include "core/cpu/simd.h"
+#include "core/dispatch.h"
+#include "core/expect.h"
+
+namespace gfsa {
+namespace {
+
+int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(1, columns)); }
+
+template <bool kLog, class T>
+void forward(const T* x, T* y, int64_t rows, int64_t columns) {
+  using A = acc_t<T>;
+  constexpr A kInfinity = std::numeric_limits<A>::infinity();
+  parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
+    std::vector<A> buffer(static_cast<size_t>(columns));
+    A* e = buffer.data();
+    simd::run([&] {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* xr = x + r * columns;
+        T* yr = y + r * columns;
+        A largest = -kInfinity;
+#pragma omp simd reduction(max : largest)
+        for (int64_t c = 0; c < columns; ++c) {
+          const A v = static_cast<A>(xr[c]);
+          largest = v > largest ? v : largest;
+        }
+        // An all -inf row keeps 0, so that its exponentials are 0 and not NaN (and those of NaN stay NaN).
+        const A shift = largest == -kInfinity ? A(0) : largest;
+        A sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < columns; ++c) {
+          const A v = math::exp(static_cast<A>(xr[c]) - shift);
+          e[c] = v;
+          sum += v;
+        }
+        if constexpr (kLog) {
+          const A offset = sum == A(0) ? A(0) : shift + std::log(sum);
+#pragma omp simd
+          for (int64_t c = 0; c < columns; ++c) yr[c] = T(static_cast<A>(xr[c]) - offset);
+        } else {
+          const A scale = sum == A(0) ? A(0) : A(1) / sum;
+#pragma omp simd
+          for (int64_t c = 0; c < columns; ++c) yr[c] = T(e[c] * scale);
+        }
+      }
+    });
+  });
+}
+
+template <bool kLog, class T>
+void backward(const T* y, const T* dy, T* dx, bool accumulate, int64_t rows, int64_t columns) {
+  using A = acc_t<T>;
+  constexpr A kInfinity = std::numeric_limits<A>::infinity();
+  parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
+    simd::run([&] {
+      const A before = accumulate ? A(1) : A(0);
+      for (int64_t r = begin; r < end; ++r) {
+        const T* yr = y + r * columns;
+        const T* dyr = dy + r * columns;
+        T* dxr = dx + r * columns;
+        if (!accumulate) std::fill(dxr, dxr + columns, T(A(0)));
+        A sum = 0, largest = -kInfinity;
+        if constexpr (kLog) {
+#pragma omp simd reduction(+ : sum) reduction(max : largest)
+          for (int64_t c = 0; c < columns; ++c) {
+            const A v = static_cast<A>(yr[c]);
+            sum += static_cast<A>(dyr[c]);
+            largest = v > largest ? v : largest;
+          }
+          if (largest == -kInfinity) continue;
+#pragma omp simd
+          for (int64_t c = 0; c < columns; ++c) {
+            const A g = static_cast<A>(dyr[c]) - math::exp(static_cast<A>(yr[c])) * sum;
+            dxr[c] = T(before * static_cast<A>(dxr[c]) + g);
+          }
+        } else {
+          // Rounded to bf16, y no longer sums to 1; dividing by what it sums to keeps dx free of dy's constant part.
+          A total = 0;
+#pragma omp simd reduction(+ : sum, total)
+          for (int64_t c = 0; c < columns; ++c) {
+            sum += static_cast<A>(dyr[c]) * static_cast<A>(yr[c]);
+            total += static_cast<A>(yr[c]);
+          }
+          if (total != A(0)) sum /= total;
+#pragma omp simd
+          for (int64_t c = 0; c < columns; ++c) {
+            const A g = static_cast<A>(yr[c]) * (static_cast<A>(dyr[c]) - sum);
+            dxr[c] = T(before * static_cast<A>(dxr[c]) + g);
+          }
+        }
+      }
+    });
+  });
+}
+
+template <bool kLog>
+Tensor soft(const char* name, const Tensor& x) {
+  Expect e(name);
+  e.shape("x", x, "... C").floating("x", x);
+  const int64_t rows = e["..."], columns = e["C"];
+  const Tensor xc = x.detach().contiguous();
+  const Tensor y = Tensor::empty(x.shape(), x.dtype());
+  dispatch_floating(name, x, [&](auto t) {
+    using T = decltype(t);
+    forward<kLog, T>(xc.data<T>(), y.data<T>(), rows, columns);
+  });
+  return record(name, y, {x}, [name, y, rows, columns](const Tensor& dy, GradOut& grads) {
+    const Tensor dyc = dy.contiguous();
+    const auto [dx, accumulate] = grads.target(0);
+    dispatch_floating(name, y, [&, dx = dx, accumulate = accumulate](auto t) {
+      using T = decltype(t);
+      backward<kLog, T>(y.data<T>(), dyc.data<T>(), dx.template data<T>(), accumulate, rows, columns);
+    });
+  });
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x) { return soft<false>("softmax", x); }
+Tensor log_softmax(const Tensor& x) { return soft<true>("log_softmax", x); }
+
+}  // namespace gfsa
