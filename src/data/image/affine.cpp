@@ -52,9 +52,21 @@ void transform_nearest(const Image& in, const AffineMatrix& m, Image& out) {
 
 typedef double Double4 __attribute__((vector_size(32)));  // R G B and a lane of no meaning
 
-// One pixel as doubles. `p` must be readable for four bytes.
-inline __attribute__((always_inline)) void load(Double4& v, const uint8_t* p) {
-  v = Double4{static_cast<double>(p[0]), static_cast<double>(p[1]), static_cast<double>(p[2]), 0.0};
+typedef int32_t Int4 __attribute__((vector_size(16)));
+
+// Four 32-bit numbers a pixel, so that a pixel becomes doubles with one instruction.
+inline std::vector<int32_t> widen(const Image& image) {
+  const size_t pixels = static_cast<size_t>(image.width) * image.height;
+  std::vector<int32_t> out(pixels * 4);
+  const uint8_t* p = image.rgb.data();
+  for (size_t i = 0; i < pixels; ++i, p += 3) out[4 * i] = p[0], out[4 * i + 1] = p[1], out[4 * i + 2] = p[2];
+  return out;
+}
+
+inline __attribute__((always_inline)) void load(Double4& v, const int32_t* p) {
+  Int4 pixel;
+  std::memcpy(&pixel, p, sizeof pixel);
+  v = __builtin_convertvector(pixel, Double4);
 }
 
 // BICUBIC of Geometry.c, operation by operation: the result is truncated, so the last bit counts.
@@ -64,8 +76,12 @@ inline __attribute__((always_inline)) void bicubic(Double4& v, const Double4& v1
   v = v2 + d * (p2 + d * (p3 + d * p4));
 }
 
+// Clipped and truncated.
 inline __attribute__((always_inline)) void store(uint8_t* to, const Double4& v) {
-  for (int c = 0; c < 3; ++c) to[c] = v[c] <= 0.0 ? 0 : v[c] >= 255.0 ? 255 : static_cast<uint8_t>(v[c]);
+  Double4 clipped = v > 0.0 ? v : Double4{};
+  clipped = clipped < 255.0 ? clipped : Double4{} + 255.0;
+  const Int4 level = __builtin_convertvector(clipped, Int4);
+  for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>(level[c]);
 }
 
 // floor, for positions that are not far below 0.
@@ -76,7 +92,8 @@ inline int floor_of(double v) {
 
 inline void transform_bilinear(const Image& in, const AffineMatrix& m, Image& out) {
   const int w = in.width, h = in.height;
-  const uint8_t* pixels = in.rgb.data();
+  const std::vector<int32_t> wide = widen(in);
+  const int32_t* pixels = wide.data();
   uint8_t* to = out.rgb.data();
   for (int oy = 0; oy < out.height; ++oy) {
     for (int ox = 0; ox < out.width; ++ox, to += 3) {
@@ -86,23 +103,24 @@ inline void transform_bilinear(const Image& in, const AffineMatrix& m, Image& ou
       const double xi = xs - 0.5, yi = ys - 0.5;
       const int x = floor_of(xi), y = floor_of(yi);
       const double dx = xi - x, dy = yi - y;
-      const int x0 = 3 * std::max(x, 0), x1 = 3 * std::min(x + 1, w - 1);
-      const uint8_t* row0 = pixels + static_cast<size_t>(std::max(y, 0)) * w * 3;
-      const uint8_t* row1 = pixels + static_cast<size_t>(std::min(y + 1, h - 1)) * w * 3;
+      const int x0 = 4 * std::max(x, 0), x1 = 4 * std::min(x + 1, w - 1);
+      const int32_t* row0 = pixels + static_cast<size_t>(std::max(y, 0)) * w * 4;
+      const int32_t* row1 = pixels + static_cast<size_t>(std::min(y + 1, h - 1)) * w * 4;
       Double4 a, b, top, bottom;
       load(a, row0 + x0), load(b, row0 + x1);
       top = a + (b - a) * dx;
       load(a, row1 + x0), load(b, row1 + x1);
       bottom = a + (b - a) * dx;
       top = top + (bottom - top) * dy;
-      for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>(top[c]);
+      store(to, top);
     }
   }
 }
 
 inline void transform_bicubic(const Image& in, const AffineMatrix& m, Image& out) {
   const int w = in.width, h = in.height;
-  const uint8_t* pixels = in.rgb.data();
+  const std::vector<int32_t> wide = widen(in);
+  const int32_t* pixels = wide.data();
   uint8_t* to = out.rgb.data();
   for (int oy = 0; oy < out.height; ++oy) {
     for (int ox = 0; ox < out.width; ++ox, to += 3) {
@@ -112,10 +130,10 @@ inline void transform_bicubic(const Image& in, const AffineMatrix& m, Image& out
       const double xi = xs - 0.5, yi = ys - 0.5;
       const int x = floor_of(xi), y = floor_of(yi);
       const double dx = xi - x, dy = yi - y;
-      const int columns[4] = {3 * std::max(x - 1, 0), 3 * std::max(x, 0), 3 * std::min(x + 1, w - 1),
-                              3 * std::min(x + 2, w - 1)};
+      const int columns[4] = {4 * std::max(x - 1, 0), 4 * std::max(x, 0), 4 * std::min(x + 1, w - 1),
+                              4 * std::min(x + 2, w - 1)};
       const auto row_value = [&](int row, Double4& v) __attribute__((always_inline)) {
-        const uint8_t* p = pixels + static_cast<size_t>(std::clamp(row, 0, h - 1)) * w * 3;
+        const int32_t* p = pixels + static_cast<size_t>(std::clamp(row, 0, h - 1)) * w * 4;
         Double4 v1, v2, v3, v4;
         load(v1, p + columns[0]), load(v2, p + columns[1]), load(v3, p + columns[2]), load(v4, p + columns[3]);
         bicubic(v, v1, v2, v3, v4, dx);
