@@ -1,0 +1,65 @@
+// attention_case.h -- one attention with all its options, its reference (plain loops over full matrices, of double or
+// of complex numbers) and exact directional derivatives from it: Im f(x + i h d) / h has no cancellation, so h = 1e-30
+// gives the derivative along d to the last digits.
+#pragma once
+
+#include <complex>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attention/attention.h"
+
+namespace gfsa::test {
+
+struct AttentionTestCase {
+  int64_t batch = 2, heads = 2, rows = 5, keys = 5, head_size = 4;
+  bool packed = true;    // qkv in one tensor
+  int64_t degree = -1;   // -1: no coefficients
+  bool uniform = false;  // cu is not 0
+  bool causal = false, holes = false, lengths = false;
+  int64_t bias_batch = 0, bias_heads = 0;  // 0: no bias
+  double dropout = 0;
+  DropoutOrder order = DropoutOrder::dropout_first;
+  AttentionForm form = AttentionForm::automatic;
+  int64_t block_rows = 0;
+  uint64_t seed = 1;
+  std::string text() const;
+};
+
+// Inputs by name, in f64, row-major: "q", "k", "v" [B, N, C], "coefficients", "bias".
+struct AttentionValues {
+  std::vector<double> q, k, v, coefficients, bias;
+  std::vector<bool> keep;  // [B, keys]
+  std::vector<int64_t> lengths;
+};
+AttentionValues make_values(const AttentionTestCase& c);
+
+struct AttentionResult {
+  Tensor out;
+  // Gradients of sum(out o w), w from seed_values(). dq, dk, dv are split out of dqkv where packed.
+  Tensor dq, dk, dv, dcoefficients, dbias;
+};
+std::vector<double> seed_values(const AttentionTestCase& c);
+AttentionOptions options_of(const AttentionTestCase& c);
+// gradients = false: forward alone, nothing recorded.
+AttentionResult run_attention(const AttentionTestCase& c, const AttentionValues& x, DType dtype = DType::f64,
+                              bool gradients = true);
+
+template <class S>
+struct ReferenceInputs {
+  std::vector<S> q, k, v, coefficients, bias;
+};
+template <class S>
+std::vector<S> reference_attention(const AttentionTestCase& c, const AttentionValues& x, const ReferenceInputs<S>& in);
+std::vector<double> reference_attention(const AttentionTestCase& c, const AttentionValues& x);
+// d/dh sum(out o w) along `direction` of input `which` ("q", "k", "v", "coefficients", "bias").
+double directional_derivative(const AttentionTestCase& c, const AttentionValues& x, const std::string& which,
+                              const std::vector<double>& direction);
+
+// Largest |a - b| over largest |b| (or over 0.01 if b is tiny).
+double difference(const Tensor& a, const Tensor& b);
+double difference(const Tensor& a, const std::vector<double>& b);
+std::vector<double> random_values(size_t n, uint64_t seed, double deviation = 1);
+
+}  // namespace gfsa::test
