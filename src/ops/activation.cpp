@@ -60,11 +60,10 @@ void activation_forward(Activation kind, const Tensor& x, const Tensor& y) {
   check_alike("activation_forward", x, x);
   check_alike("activation_forward", y, x);
   dispatch_activation(kind, [&](auto a) {
-    constexpr Activation kind_of_loop = decltype(a)::value;
     dispatch_floating("activation_forward", x, [&](auto t) {
       using T = decltype(t);
       pointwise(
-          x.numel(), y.data<T>(), [](auto v) { return activate<kind_of_loop>(v); }, x.data<T>());
+          x.numel(), y.data<T>(), [](auto v) { return activate<decltype(a)::value>(v); }, x.data<T>());
     });
   });
 }
@@ -74,12 +73,11 @@ void activation_backward(Activation kind, const Tensor& x, const Tensor& dy, con
   check_alike("activation_backward", dy, x);
   check_alike("activation_backward", dx, x);
   dispatch_activation(kind, [&](auto a) {
-    constexpr Activation kind_of_loop = decltype(a)::value;
     dispatch_floating("activation_backward", x, [&](auto t) {
       using T = decltype(t);
       pointwise(
-          x.numel(), dx.data<T>(), [](auto v, auto d) { return d * activation_slope<kind_of_loop>(v); }, x.data<T>(),
-          dy.data<T>());
+          x.numel(), dx.data<T>(), [](auto v, auto d) { return d * activation_slope<decltype(a)::value>(v); },
+          x.data<T>(), dy.data<T>());
     });
   });
 }

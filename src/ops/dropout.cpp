@@ -1,5 +1,7 @@
 #include "ops/dropout.h"
 
+#include <cstring>
+
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "ops/pointwise.h"
@@ -10,17 +12,24 @@ namespace {
 constexpr int64_t kCounters = 64;             // drawn side by side, one a vector lane
 constexpr int64_t kElements = 4 * kCounters;  // of one block
 
+using Lanes = float[4][kCounters];
+
+inline void draw_counter(Lanes& lanes, int64_t i, const RandomKey& key, uint32_t sample, uint64_t counter, float p,
+                         float scale) {
+  const auto bits = philox(key, sample, counter);
+  lanes[0][i] = uniform_from_bits(bits[0]) >= p ? scale : 0.0f;
+  lanes[1][i] = uniform_from_bits(bits[1]) >= p ? scale : 0.0f;
+  lanes[2][i] = uniform_from_bits(bits[2]) >= p ? scale : 0.0f;
+  lanes[3][i] = uniform_from_bits(bits[3]) >= p ? scale : 0.0f;
+}
+
 // scale or 0 for the elements 4 * first_counter + [0, kElements).
 inline void draw_block(float* mask, const RandomKey& key, uint32_t sample, uint64_t first_counter, float p,
                        float scale) {
-  float lanes[4][kCounters];
+  Lanes lanes;
 #pragma omp simd
   for (int64_t i = 0; i < kCounters; ++i) {
-    const auto bits = philox(key, sample, first_counter + static_cast<uint64_t>(i));
-    lanes[0][i] = uniform_from_bits(bits[0]) >= p ? scale : 0.0f;
-    lanes[1][i] = uniform_from_bits(bits[1]) >= p ? scale : 0.0f;
-    lanes[2][i] = uniform_from_bits(bits[2]) >= p ? scale : 0.0f;
-    lanes[3][i] = uniform_from_bits(bits[3]) >= p ? scale : 0.0f;
+    draw_counter(lanes, i, key, sample, first_counter + static_cast<uint64_t>(i), p, scale);
   }
   for (int64_t i = 0; i < kCounters; ++i) {
     for (int64_t lane = 0; lane < 4; ++lane) mask[4 * i + lane] = lanes[lane][i];
@@ -50,7 +59,7 @@ void apply_dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& k
           T* ys = to + sample * inner + first;
           const A scale = A(1) / (A(1) - static_cast<A>(p));
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) ys[i] = T(mask[i] != 0.0f ? widen(xs[i]) * scale : A(0));
+          for (int64_t i = 0; i < n; ++i) store(ys + i, mask[i] != 0.0f ? load(xs + i) * scale : A(0));
         }
       });
     });
@@ -70,10 +79,14 @@ void apply_drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey&
       for (int64_t i = begin; i < end;) {
         const int64_t sample = i / inner, stop = std::min(end, (sample + 1) * inner);
         const bool kept = dropout_keeps(key, sample0 + static_cast<uint32_t>(sample), 0, p);
-        simd::run([=] {
+        if (kept) {
+          simd::run([=] {
 #pragma omp simd
-          for (int64_t k = i; k < stop; ++k) to[k] = T(kept ? widen(from[k]) * scale : A(0));
-        });
+            for (int64_t k = i; k < stop; ++k) store(to + k, load(from + k) * scale);
+          });
+        } else {
+          std::memset(static_cast<void*>(to + i), 0, static_cast<size_t>(stop - i) * sizeof(T));
+        }
         i = stop;
       }
     });

@@ -25,6 +25,18 @@ inline auto widen(T x) {
   }
 }
 
+// Elements by address. In a loop under `#pragma omp simd` a bfloat16 as a temporary of the loop's own scope would be
+// given a place in memory for each lane, which ends the vectorising; inside these functions it is none of the loop's
+// business.
+template <class T>
+inline auto load(const T* x) {
+  return widen(*x);
+}
+template <class T, class V>
+inline void store(T* y, V value) {
+  *y = T(value);
+}
+
 // Contiguous memory. y may be one of the inputs (not a shifted piece of one): the pragma says that no iteration reads
 // what another writes, which keeps the vector loop when it is.
 template <class Y, class F, class... X>
@@ -32,7 +44,7 @@ void pointwise(int64_t n, Y* y, const F& f, const X*... x) {
   parallel_for(n, kPointwiseGrain, [&](int64_t begin, int64_t end) {
     simd::run([=] {
 #pragma omp simd
-      for (int64_t i = begin; i < end; ++i) y[i] = Y(f(widen(x[i])...));
+      for (int64_t i = begin; i < end; ++i) store(y + i, f(load(x + i)...));
     });
   });
 }
@@ -82,17 +94,17 @@ void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a, co
         const B* br = b + at[2];
         if (sy == 1 && sa == 1 && sb == 1) {
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), widen(br[i])));
+          for (int64_t i = 0; i < n; ++i) store(yr + i, f(load(ar + i), load(br + i)));
         } else if (sy == 1 && sa == 1 && sb == 0) {
           const auto bv = widen(*br);
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), bv));
+          for (int64_t i = 0; i < n; ++i) store(yr + i, f(load(ar + i), bv));
         } else if (sy == 1 && sa == 0 && sb == 1) {
           const auto av = widen(*ar);
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(av, widen(br[i])));
+          for (int64_t i = 0; i < n; ++i) store(yr + i, f(av, load(br + i)));
         } else {
-          for (int64_t i = 0; i < n; ++i) yr[i * sy] = Y(f(widen(ar[i * sa]), widen(br[i * sb])));
+          for (int64_t i = 0; i < n; ++i) store(yr + i * sy, f(load(ar + i * sa), load(br + i * sb)));
         }
       });
     });
@@ -113,9 +125,10 @@ void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a, co
         const C* cr = c + at[3];
         if (sy == 1 && sa == 1 && sb == 1 && sc == 1) {
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) yr[i] = Y(f(widen(ar[i]), widen(br[i]), widen(cr[i])));
+          for (int64_t i = 0; i < n; ++i) store(yr + i, f(load(ar + i), load(br + i), load(cr + i)));
         } else {
-          for (int64_t i = 0; i < n; ++i) yr[i * sy] = Y(f(widen(ar[i * sa]), widen(br[i * sb]), widen(cr[i * sc])));
+          for (int64_t i = 0; i < n; ++i)
+            store(yr + i * sy, f(load(ar + i * sa), load(br + i * sb), load(cr + i * sc)));
         }
       });
     });

@@ -159,19 +159,31 @@ Tensor reduced_last(const Tensor& x, const Reduced& reduced, std::vector<int>& o
 }
 
 template <class T>
-int64_t first_maximum(const T* x, int64_t n) {
+inline int64_t first_maximum(const T* x, int64_t n) {
   using A = acc_t<T>;
-  A largest = widen(x[0]);
-  bool nan = false;
-#pragma omp simd reduction(max : largest) reduction(| : nan)
-  for (int64_t i = 0; i < n; ++i) {
-    const A v = widen(x[i]);
-    largest = v > largest ? v : largest;
-    nan = nan | (v != v);
+  constexpr int64_t kLanes = 32;
+  A lanes[kLanes];
+  int32_t nan_lanes[kLanes];
+  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = load(x), nan_lanes[l] = 0;
+  const auto visit = [&](int64_t l, A v) {
+    lanes[l] = v > lanes[l] ? v : lanes[l];
+    nan_lanes[l] |= v != v ? 1 : 0;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+#pragma omp simd
+    for (int64_t l = 0; l < kLanes; ++l) visit(l, load(x + i + l));
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const A v = widen(x[i]);
-    if (nan ? v != v : v == largest) return i;
+  for (int64_t l = 0; i + l < n; ++l) visit(l, load(x + i + l));
+  A largest = lanes[0];
+  int32_t nan = 0;
+  for (int64_t l = 0; l < kLanes; ++l) {
+    largest = lanes[l] > largest ? lanes[l] : largest;
+    nan |= nan_lanes[l];
+  }
+  for (int64_t k = 0; k < n; ++k) {
+    const A v = load(x + k);
+    if (nan != 0 ? v != v : v == largest) return k;
   }
   return 0;
 }

@@ -17,6 +17,23 @@ inline constexpr int64_t kSumRows = 128;       // rows of a column block
 inline constexpr int64_t kSumColumns = 256;    // columns of a column block: its accumulators stay in the first cache
 inline constexpr int64_t kSumGrain = 1 << 14;  // elements worth a thread
 
+// Sum over [begin, end) in 32 interleaved partial sums: the same order on every instruction set.
+template <class A, class Load>
+inline A sum_lanes(int64_t begin, int64_t end, const Load& load) {
+  constexpr int64_t kLanes = 32;
+  A lanes[kLanes] = {};
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
+#pragma omp simd
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += load(i + l);
+  }
+  for (int64_t l = 0; i + l < end; ++l) lanes[l] += load(i + l);
+  for (int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  }
+  return lanes[0];
+}
+
 // y[o] = factor * sum_r load(o * reduced + r)
 template <class A, class Y, class Load>
 void sum_rows(int64_t outer, int64_t reduced, double factor, const Load& load, Y* y) {
@@ -30,9 +47,7 @@ void sum_rows(int64_t outer, int64_t reduced, double factor, const Load& load, Y
         const int64_t o = u / blocks, block = u % blocks;
         const int64_t begin = o * reduced + block * kSumBlock,
                       end = o * reduced + std::min(reduced, (block + 1) * kSumBlock);
-        A s = 0;
-#pragma omp simd reduction(+ : s)
-        for (int64_t i = begin; i < end; ++i) s += load(i);
+        const A s = sum_lanes<A>(begin, end, load);
         if (blocks == 1) {
           y[o] = Y(static_cast<A>(s * factor));
         } else {
