@@ -1,0 +1,159 @@
+// gfsa-eval: from argv to a call.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "tasks/comparison_table.h"
+#include "tasks/diagnosis.h"
+#include "tasks/evaluation_report.h"
+#include "tasks/prediction.h"
+
+namespace {
+
+using namespace gfsa;
+
+struct Arguments {
+  std::vector<std::string> words, data;  // words: runs and overrides, told apart by '='
+  std::string config, split, output, output_dir, predict, diagnose;
+  int64_t batch_size = 0, diagnose_samples = 32;
+  bool ema = false, best = false;
+};
+
+void declare(CLI::App& app, Arguments& a) {
+  app.description("Evaluates trained models.");
+  app.footer(
+      "Examples:\n"
+      "  gfsa-eval runs/vit_gfsa\n"
+      "  gfsa-eval runs/vit_gfsa --best --ema --output results.json\n"
+      "  gfsa-eval runs/vit_gfsa/checkpoints/step-00001200 --split test --data path=cifar10.tar.gz\n"
+      "  gfsa-eval deit_small.safetensors --config image/deit_small_12_softmax.yaml --data path=imagenet\n"
+      "  gfsa-eval runs/softmax runs/gfsa --output table.csv\n"
+      "  gfsa-eval runs/vit_gfsa --predict in.safetensors --output out.safetensors\n"
+      "  gfsa-eval runs/vit_gfsa --diagnose figures\n"
+      "Exit codes: 0 done, 1 failed while running, 2 bad input.");
+  app.add_option("runs", a.words,
+                 "A run directory (its newest checkpoint), a checkpoint folder or a .safetensors file; several make a "
+                 "table. KEY=VALUE replaces a value of their configs")
+      ->type_name("RUN|KEY=VALUE ...");
+  app.add_option("--config", a.config, "The YAML of a bare .safetensors file")->type_name("FILE");
+  app.add_option("--data", a.data, "Short for data.KEY=VALUE; may be repeated")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--split", a.split, "Which part of the data (default: the config's eval.split)")->type_name("NAME");
+  app.add_flag("--ema", a.ema, "Use the averaged weights");
+  app.add_flag("--best", a.best, "Of a run, the checkpoint with the best evaluation instead of the newest");
+  app.add_option("--batch-size", a.batch_size, "Samples of a batch; changes speed and memory, not results")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--output", a.output,
+                 "Results as .json, or as .csv with a line a run; for --predict a .safetensors file")
+      ->type_name("FILE");
+  app.add_option("--output-dir", a.output_dir, "Where the confusion matrix goes (default: eval/ in the run directory)")
+      ->type_name("DIR");
+  app.add_option("--predict", a.predict,
+                 "Write `logits` for the tensor `images` (F32 [N, C, H, W], normalised); opens no data")
+      ->type_name("SAFETENSORS");
+  app.add_option("--diagnose", a.diagnose,
+                 "Write frequency responses, token similarity, singular values and coefficients as CSV and PNG")
+      ->type_name("DIR");
+  app.add_option("--diagnose-samples", a.diagnose_samples, "Pictures that --diagnose looks at, evenly spaced (32)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+}
+
+// Sorts the words into models to load, and judges what can be judged before anything is loaded.
+std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
+  std::vector<std::string> runs, overrides;
+  for (const auto& word : a.words) {
+    const bool is_override = word.find('=') != std::string::npos && !Env::real().exists(word);
+    (is_override ? overrides : runs).push_back(word);
+  }
+  for (const auto& assignment : a.data) overrides.push_back("data." + assignment);
+  if (runs.empty())
+    bad_input(
+        "nothing to evaluate: name a run directory, a checkpoint folder or a .safetensors file; see gfsa-eval --help");
+  const auto ends = [&](const char* extension) { return a.output.ends_with(extension); };
+  if (!a.predict.empty()) {
+    if (!a.diagnose.empty()) bad_input("--predict and --diagnose: choose one");
+    if (!ends(".safetensors")) bad_input("--predict: --output must name a .safetensors file for the logits");
+  } else if (!a.output.empty() && !ends(".json") && !ends(".csv")) {
+    bad_input("--output {}: expected a name that ends in .json or .csv", a.output);
+  } else if (!a.diagnose.empty() && !a.output.empty()) {
+    bad_input("--diagnose writes into its own folder; leave out --output");
+  }
+  const char* of_one = !a.predict.empty() ? "--predict" : !a.diagnose.empty() ? "--diagnose" : nullptr;
+  if (runs.size() > 1 && of_one != nullptr) bad_input("{}: takes one model, {} are named", of_one, runs.size());
+  std::vector<tasks::ModelChoice> out;
+  for (const auto& run : runs) out.push_back({run, a.config, overrides, a.ema, a.best});
+  return out;
+}
+
+int diagnose(const Arguments& a, tasks::TrainedModel& trained, const std::string& split) {
+  const auto batches = trained.task().eval_batches(split);
+  const Tensor images = tasks::sample_images(*batches, a.diagnose_samples);
+  const auto diagnosis = tasks::diagnose(trained.model(), images, trained.config().compute());
+  for (const auto& path : tasks::save_diagnosis(Env::real(), a.diagnose, diagnosis, trained.task().coefficients())) {
+    std::printf("%s\n", path.c_str());
+  }
+  return kExitDone;
+}
+
+int run(const Arguments& a) {
+  Env& env = Env::real();
+  std::vector<tasks::EvaluationReport> reports;
+  const auto choices = choices_of(a);
+  for (const auto& choice : choices) {
+    tasks::TrainedModel trained(choice);
+    const std::string split = a.split.empty() ? trained.config().eval.split : a.split;
+    const int64_t batch_size = a.batch_size > 0 ? a.batch_size : trained.batch_size();
+    if (!a.predict.empty()) {
+      const int64_t n = tasks::predict_file(trained, a.predict, a.output, batch_size);
+      std::printf("%s: logits of %lld pictures\n", a.output.c_str(), static_cast<long long>(n));
+      return kExitDone;
+    }
+    if (!a.diagnose.empty()) return diagnose(a, trained, split);
+    reports.push_back(tasks::evaluate(trained, split, batch_size));
+    if (choices.size() > 1) continue;
+    std::fputs(tasks::to_text(reports.back()).c_str(), stdout);
+    std::string folder = a.output_dir;
+    if (folder.empty() && !trained.run_directory().empty()) folder = trained.run_directory() + "/eval";
+    if (folder.empty()) continue;
+    env.create_directories(folder);
+    const std::string png = fmt::format("{}/confusion_{}{}.png", folder, split, trained.averaged() ? "_ema" : "");
+    tasks::save_confusion(env, png, reports.back());
+    std::printf("\nconfusion matrix: %s\n", png.c_str());
+  }
+  if (reports.size() > 1) std::fputs(tasks::comparison_text(reports).c_str(), stdout);
+  if (a.output.empty()) return kExitDone;
+  if (a.output.ends_with(".csv")) {
+    env.write(a.output, tasks::comparison_csv(reports));
+  } else {
+    env.write(a.output, reports.size() > 1 ? tasks::comparison_json(reports) : tasks::to_json(reports[0]));
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app;
+  Arguments arguments;
+  declare(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kExitDone : kExitBadInput;
+  }
+  log::set_up();
+  try {
+    return run(arguments);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.message().c_str());
+    return e.exit_code();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "failed: %s\n", e.what());
+    return kExitFailed;
+  }
+}

@@ -1,0 +1,81 @@
+#include "tasks/comparison_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+
+namespace gfsa::tasks {
+namespace {
+
+using nlohmann::ordered_json;
+using Row = std::vector<std::string>;
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + '"';
+}
+
+std::string exact(double x) { return std::isfinite(x) ? fmt::format("{}", x) : ""; }
+std::string exact(int64_t n) { return n >= 0 ? std::to_string(n) : ""; }
+
+}  // namespace
+
+std::string comparison_text(const std::vector<EvaluationReport>& reports) {
+  constexpr size_t kTextColumns = 3;  // on the left; numbers stand on the right of their column
+  std::vector<Row> rows{{"run", "model", "attention", "parameters", "epochs", "top-1", "top-5", "loss", "samples/s"}};
+  double widest = 0;
+  for (const auto& r : reports) {
+    rows.push_back({r.name + (r.averaged ? " (averaged)" : ""), r.model, r.attention, human_count(r.parameters),
+                    r.epochs >= 0 ? std::to_string(r.epochs) : "-", fmt::format("{:.2f}%", r.top1.value),
+                    fmt::format("{:.2f}%", r.top5.value), fmt::format("{:.4f}", r.loss.value),
+                    fmt::format("{:.1f}", r.samples_per_second())});
+    widest = std::max(widest, (r.top1.high - r.top1.low) / 2);
+  }
+  std::vector<size_t> widths(rows[0].size());
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const Row& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) out += "  ";
+      out += i < kTextColumns ? fmt::format("{:<{}}", row[i], widths[i]) : fmt::format("{:>{}}", row[i], widths[i]);
+    }
+    out += '\n';
+  }
+  return out + fmt::format("\n95% intervals (Wilson) of top-1 reach up to {:.2f} points to each side.\n", widest);
+}
+
+std::string comparison_csv(const std::vector<EvaluationReport>& reports) {
+  std::string out =
+      "run,weights,step,epochs,model,attention,parameters,precision,split,samples,top1,top1_low,top1_high,top5,top5_"
+      "low,"
+      "top5_high,loss,loss_low,loss_high,samples_per_second\n";
+  for (const auto& r : reports) {
+    Row row{quoted(r.name),      quoted(r.weights),   exact(r.step), exact(r.epochs), quoted(r.model),
+            quoted(r.attention), exact(r.parameters), r.precision,   quoted(r.split), exact(r.samples)};
+    for (const Estimate& e : {r.top1, r.top5, r.loss}) {
+      for (const double x : {e.value, e.low, e.high}) row.push_back(exact(x));
+    }
+    row.push_back(exact(r.samples_per_second()));
+    out += fmt::format("{}\n", fmt::join(row, ","));
+  }
+  return out;
+}
+
+std::string comparison_json(const std::vector<EvaluationReport>& reports) {
+  ordered_json all = ordered_json::array();
+  for (const auto& r : reports) {
+    auto j = ordered_json::parse(to_json(r));
+    j.erase("classes");
+    j.erase("confusion");
+    all.push_back(std::move(j));
+  }
+  return all.dump(2) + "\n";
+}
+
+}  // namespace gfsa::tasks

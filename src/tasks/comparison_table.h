@@ -1,0 +1,19 @@
+// comparison_table.h -- several models side by side: a line each.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tasks/evaluation_report.h"
+
+namespace gfsa::tasks {
+
+// For a terminal: run, model, attention, parameters, epochs, top-1, top-5, loss, samples/s. Below it the half width of
+// the widest 95% interval of top-1, so that nobody reads noise.
+std::string comparison_text(const std::vector<EvaluationReport>& reports);
+// A header line, then numbers with all digits; unknown ones are empty. Quoted as RFC 4180 says.
+std::string comparison_csv(const std::vector<EvaluationReport>& reports);
+// A list of to_json(report), without the classes and the confusion.
+std::string comparison_json(const std::vector<EvaluationReport>& reports);
+
+}  // namespace gfsa::tasks

@@ -1,0 +1,25 @@
+// prediction.h -- logits of pictures that are given as a tensor: no data set is opened.
+#pragma once
+
+#include <string>
+
+#include "base/env.h"
+#include "core/tensor.h"
+#include "tasks/trained_model.h"
+
+namespace gfsa::tasks {
+
+// The tensor `images` of a safetensors file: F32 [N, channels, image_size, image_size] of the model, normalised as in
+// training (augment.mean, augment.std). Other tensors of the file are not read. Bad input: no such tensor (the message
+// lists those that there are), another dtype (U8 is told to be normalised first), another shape.
+Tensor read_images(const std::string& path, const ImageModelConfig& model);
+
+// images f32 [N, C, H, W], N >= 0 -> logits f32 [N, classes].
+Tensor predict(TrainedModel& trained, const Tensor& images, int64_t batch_size);
+
+// From file to file, written atomically: `logits`, with the weights' name in the metadata. Returns the number of
+// pictures.
+int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, int64_t batch_size,
+                     Env& env = Env::real());
+
+}  // namespace gfsa::tasks
