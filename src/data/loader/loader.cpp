@@ -101,25 +101,26 @@ struct Loader::State {
     }
   }
 
-  [[noreturn]] void rethrow_named(const SampleRef& sample) {
-    const auto name = maker.sample_name(sample.index);
-    const auto worded = [&](const std::string& why) {
-      return why.find(name) != std::string::npos ? fmt::format("data: sample {}: {}", sample.index, why)
-                                                 : fmt::format("data: sample {} ({}): {}", sample.index, name, why);
-    };
+  // "sample 17 (cat/3.jpg): why", the name once.
+  std::string worded(int64_t index, const std::string& why) const {
+    const auto name = maker.sample_name(index);
+    return why.find(name) != std::string::npos ? fmt::format("sample {}: {}", index, why)
+                                               : fmt::format("sample {} ({}): {}", index, name, why);
+  }
+  [[noreturn]] void rethrow_named(const SampleRef& sample) const {
     try {
       throw;
     } catch (const Error& e) {
-      throw Error(e.exit_code(), worded(e.message()));
+      throw Error(e.exit_code(), "data: " + worded(sample.index, e.message()));
     } catch (const std::exception& e) {
-      throw Error(kExitFailed, worded(e.what()));
+      throw Error(kExitFailed, "data: " + worded(sample.index, e.what()));
     }
   }
   void note_broken(int64_t index, const std::string& why) {
     const std::string name = maker.sample_name(index);
     std::lock_guard lock(mutex);
     if (broken.emplace(index, SkippedSample{index, name, why}).second) {
-      log::warn("data: skipping sample {} ({}): {}", index, name, why);
+      log::warn("data: skipping {}", worded(index, why));
     }
   }
   bool is_known_broken(int64_t index) {

@@ -18,9 +18,9 @@ struct ProceduralConfig : ImageSourceConfig {
   int64_t train_size = 10240, val_size = 2048;
   int64_t generator_seed = 0;
   // What makes it harder: smaller glyphs, less contrast, more noise.
-  std::array<double, 2> radius{6.5, 11.0};  // half the glyph's width, in pixels of 32
-  int contrast = 80;                        // least difference in brightness between glyph and ground, of 255
-  int noise = 24;                           // largest deviation of a pixel, triangular, of 255
+  std::array<double, 2> radius{7.0, 11.0};  // half the glyph's width, in pixels of 32
+  int contrast = 96;                        // least difference in brightness between glyph and ground, of 255
+  int noise = 16;                           // largest deviation of a pixel, triangular, of 255
   void describe(config::Schema& s) override;
   // Splits: train, val (or test).
   std::unique_ptr<ImageSource> open(const std::string& split) const override;
