@@ -174,9 +174,9 @@ def add_draws(out, draws=40000):
                           for _ in range(draws)])[:, [1, 0, 3, 2]]  # left, top, width, height
         for k, column in enumerate(("left", "top", "width", "height")):
             out[f"crop|{name}|{column}"] = np.bincount(boxes[:, k], minlength=max(w, h) + 1)
-    erasing = RandomErasing(0.7, mode="const", max_count=1, device="cpu")
+    erasing = RandomErasing(0.7, min_aspect=0.2, mode="const", max_count=1, device="cpu")
     heights, widths, tops, none = np.zeros(33, np.int64), np.zeros(41, np.int64), np.zeros(33, np.int64), 0
-    for _ in range(draws // 4):
+    for _ in range(draws):
         hit = (erasing(torch.ones(1, 32, 40))[0] == 0).numpy()
         if not hit.any():
             none += 1
@@ -186,7 +186,7 @@ def add_draws(out, draws=40000):
         tops[hit.any(1).argmax()] += 1
     out["erasing|none"], out["erasing|height"] = np.array([none]), heights
     out["erasing|width"], out["erasing|top"] = widths, tops
-    for name, mix in (("deit", Mixup(0.8, 1.0, prob=0.9, switch_prob=0.5)), ("mixup", Mixup(1.3, 0.0)),
+    for name, mix in (("deit", Mixup(0.8, 1.0, prob=0.9, switch_prob=0.3)), ("mixup", Mixup(1.3, 0.0)),
                       ("cutmix", Mixup(0.0, 0.4))):
         values = np.zeros((2, 20), np.int64)
         unmixed = 0

@@ -95,6 +95,23 @@ TEST(AugmentTransform, PadCropAndFlipMoveTheImage) {
   EXPECT_THROW(TrainTransform(config, 4), Error);
 }
 
+TEST(AugmentTransform, FlipsAsOftenAsAsked) {
+  const Image image = crop(golden_image("wide"), {3, 2, 32, 32});
+  Image mirrored = image;
+  flip_horizontal(mirrored);
+  AugmentConfig config;
+  config.flip = 0.3;
+  const TrainTransform transform(config, 32);
+  int flips = 0;
+  for (uint64_t sample = 0; sample < 2000; ++sample) {
+    RandomSequence rng = augment_sequence(1, 0, sample);
+    const Image out = transform.augment(image, rng);
+    ASSERT_TRUE(out.rgb == image.rgb || out.rgb == mirrored.rgb);
+    flips += out.rgb == mirrored.rgb;
+  }
+  EXPECT_NEAR(flips, 600, 4 * 20.5);  // four standard deviations
+}
+
 TEST(AugmentTransform, JitterIsOffBesideRandAugmentButNotBeside3Augment) {
   const Image image = crop(golden_image("wide"), {3, 2, 32, 32});
   AugmentConfig config;
