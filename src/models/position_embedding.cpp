@@ -43,7 +43,8 @@ Tensor resize_position_embedding(const Tensor& stored, int64_t grid, int64_t pre
   const int64_t width = stored.dim(-1), patches = stored.dim(1) - prefix;
   const auto old = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(std::max<int64_t>(0, patches)))));
   if (stored.rank() != 3 || stored.dim(0) != 1 || old < 1 || old * old != patches) {
-    bad_input("position embedding {} has no square grid after {} prefix tokens, it cannot be resized", stored.shape().text(), prefix);
+    bad_input("position embedding {} has no square grid after {} prefix tokens, it cannot be resized",
+              stored.shape().text(), prefix);
   }
   const auto in = stored.to_vector<double>();
   const auto weights = resampling_matrix(old, grid);
@@ -52,12 +53,14 @@ Tensor resize_position_embedding(const Tensor& stored, int64_t grid, int64_t pre
   for (int64_t y = 0; y < grid; ++y) {
     for (int64_t s = 0; s < old; ++s) {
       for (int64_t k = 0; k < old * width; ++k) {
-        rows[static_cast<size_t>(y * old * width + k)] += weight(y, s) * in[static_cast<size_t>((prefix + s * old) * width + k)];
+        rows[static_cast<size_t>(y * old * width + k)] +=
+            weight(y, s) * in[static_cast<size_t>((prefix + s * old) * width + k)];
       }
     }
   }
   std::vector<float> out(static_cast<size_t>((prefix + grid * grid) * width));
-  for (int64_t k = 0; k < prefix * width; ++k) out[static_cast<size_t>(k)] = static_cast<float>(in[static_cast<size_t>(k)]);
+  for (int64_t k = 0; k < prefix * width; ++k)
+    out[static_cast<size_t>(k)] = static_cast<float>(in[static_cast<size_t>(k)]);
   for (int64_t y = 0; y < grid; ++y) {
     for (int64_t x = 0; x < grid; ++x) {
       for (int64_t c = 0; c < width; ++c) {

@@ -17,7 +17,8 @@ struct Preset {
   int64_t width, heads;
 };
 // DeiT, table 1.
-const std::map<std::string, Preset> kPresets{{"deit_tiny", {192, 3}}, {"deit_small", {384, 6}}, {"deit_base", {768, 12}}};
+const std::map<std::string, Preset> kPresets{
+    {"deit_tiny", {192, 3}}, {"deit_small", {384, 6}}, {"deit_base", {768, 12}}};
 
 const Init kLinearInit = truncated_normal(0.02);  // timm: every Linear, position embeddings; biases 0
 
@@ -36,15 +37,30 @@ void VitConfig::describe(config::Schema& s) {
   s.field("channels", in_channels).in(1, 64).doc("Colour channels of the input.");
   s.field("classes", class_count).at_least(0).doc("Classes; 0: as many as the data has.");
   s.field("mlp_ratio", mlp_ratio).positive().doc("Hidden width of the MLP over the token width.");
-  s.field("pool", pool).choices({"class_token", "mean"}).doc("What the head reads: the class token or the mean of all patches.");
-  s.field("drop_path", drop_path).at_least(0).below(1).doc("Stochastic depth of the last block; grows linearly from 0.").source("Huang et al. 2016, arXiv 1603.09382");
-  s.field("dropout", dropout).at_least(0).below(1).doc("Dropout after position embedding, attention projection and in the MLP.");
-  s.field("layer_scale", layer_scale).at_least(0).doc("Initial value of the per-channel scale of each branch; 0: none.").source("CaiT, arXiv 2103.17239");
+  s.field("pool", pool)
+      .choices({"class_token", "mean"})
+      .doc("What the head reads: the class token or the mean of all patches.");
+  s.field("drop_path", drop_path)
+      .at_least(0)
+      .below(1)
+      .doc("Stochastic depth of the last block; grows linearly from 0.")
+      .source("Huang et al. 2016, arXiv 1603.09382");
+  s.field("dropout", dropout)
+      .at_least(0)
+      .below(1)
+      .doc("Dropout after position embedding, attention projection and in the MLP.");
+  s.field("layer_scale", layer_scale)
+      .at_least(0)
+      .doc("Initial value of the per-channel scale of each branch; 0: none.")
+      .source("CaiT, arXiv 2103.17239");
   s.field("eps", eps).positive().doc("Added to the variance in layer norms.").source("timm: 1e-6");
-  s.field("checkpoint_blocks", checkpoint_blocks).resume_may_change().doc("Recompute each block in backward: less memory, a third more time.");
+  s.field("checkpoint_blocks", checkpoint_blocks)
+      .resume_may_change()
+      .doc("Recompute each block in backward: less memory, a third more time.");
   s.check(preset != "none" || (width && heads), "preset", "without a preset, width and heads must be given");
   s.check(size % patch == 0, "patch", "must divide image_size");
-  s.check((preset == "none" && !(width && heads)) || resolved_width() % resolved_heads() == 0, "heads", "must divide width");
+  s.check((preset == "none" && !(width && heads)) || resolved_width() % resolved_heads() == 0, "heads",
+          "must divide width");
 }
 
 int64_t VitConfig::resolved_width() const { return width ? *width : kPresets.at(preset).width; }
@@ -56,14 +72,20 @@ std::unique_ptr<ImageModel> VitConfig::build(const Scope& scope, const Attention
 
 VitBlock::VitBlock(const Scope& s, const VitConfig& c, const AttentionConfig& attention, int64_t layer)
     : norm1(s / "norm1", c.resolved_width(), c.eps),
-      attn(s / "attn", {.width = c.resolved_width(), .heads = c.resolved_heads(), .layer = layer, .depth = c.depth, .dropout = c.dropout}, attention,
-           kLinearInit),
+      attn(s / "attn",
+           {.width = c.resolved_width(),
+            .heads = c.resolved_heads(),
+            .layer = layer,
+            .depth = c.depth,
+            .dropout = c.dropout},
+           attention, kLinearInit),
       ls1(c.layer_scale > 0 ? (s / "ls1").param("gamma", {c.resolved_width()}, constant(c.layer_scale)) : Param()),
       norm2(s / "norm2", c.resolved_width(), c.eps),
-      mlp(s / "mlp", c.resolved_width(), static_cast<int64_t>(static_cast<double>(c.resolved_width()) * c.mlp_ratio), Activation::gelu,
-          c.dropout, kLinearInit),
+      mlp(s / "mlp", c.resolved_width(), static_cast<int64_t>(static_cast<double>(c.resolved_width()) * c.mlp_ratio),
+          Activation::gelu, c.dropout, kLinearInit),
       ls2(c.layer_scale > 0 ? (s / "ls2").param("gamma", {c.resolved_width()}, constant(c.layer_scale)) : Param()),
-      drop_path_rate(c.depth == 1 ? c.drop_path : c.drop_path * static_cast<double>(layer) / static_cast<double>(c.depth - 1)),
+      drop_path_rate(c.depth == 1 ? c.drop_path
+                                  : c.drop_path * static_cast<double>(layer) / static_cast<double>(c.depth - 1)),
       path(s.path()) {}
 
 Tensor VitBlock::forward(Tensor x, const ForwardContext& c, Diagnostics* diagnostics) const {
@@ -84,7 +106,8 @@ Vit::Vit(const Scope& s, const VitConfig& config, const AttentionConfig& attenti
                         .param("weight", {config.resolved_width(), config.in_channels, config.patch, config.patch},
                                torch_default(config.in_channels * config.patch * config.patch))),
       patch_bias_((s / "patch_embed" / "proj")
-                      .param("bias", {config.resolved_width()}, torch_default(config.in_channels * config.patch * config.patch))),
+                      .param("bias", {config.resolved_width()},
+                             torch_default(config.in_channels * config.patch * config.patch))),
       blocks_([&] {
         std::vector<VitBlock> blocks;
         blocks.reserve(static_cast<size_t>(config.depth));

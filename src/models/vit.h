@@ -1,8 +1,8 @@
 // vit.h -- the Vision Transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) as timm and DeiT (Touvron et al. 2021,
 // arXiv 2012.12877) build and name it: pre-norm blocks, learned position embeddings, class token or mean pooling.
 //
-// Parameter names and shapes are timm's VisionTransformer's; the filter's stand below blocks.N.attn (blocks.N.attn.gfsa.wK; the
-// reference code's blocks.N.attn.lamb is read as that).
+// Parameter names and shapes are timm's VisionTransformer's; the filter's stand below blocks.N.attn
+// (blocks.N.attn.gfsa.wK; the reference code's blocks.N.attn.lamb is read as that).
 #pragma once
 
 #include <array>

@@ -4,7 +4,8 @@
 
 namespace gfsa {
 
-SelfAttention::SelfAttention(const Scope& s, const SelfAttentionShape& shape, const AttentionConfig& attention, const Init& init)
+SelfAttention::SelfAttention(const Scope& s, const SelfAttentionShape& shape, const AttentionConfig& attention,
+                             const Init& init)
     : qkv_(s / "qkv", shape.width, 3 * shape.width, init),
       proj_(s / "proj", shape.width, shape.width, init),
       config_(attention),

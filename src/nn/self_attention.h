@@ -1,5 +1,5 @@
-// self_attention.h -- multi-head self-attention with a packed projection (timm's Attention and its names: qkv, proj) and the
-// configured filter.
+// self_attention.h -- multi-head self-attention with a packed projection (timm's Attention and its names: qkv, proj)
+// and the configured filter.
 #pragma once
 
 #include <memory>
