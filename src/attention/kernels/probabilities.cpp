@@ -11,36 +11,49 @@
 namespace gfsa::kernels {
 namespace {
 
-// s[0..n) = softmax(scale s + bias) over the kept keys.
+constexpr int64_t kVector = 16;  // rows are padded to whole vectors of it (row_step)
+
+// s[0..n) = softmax(scale s + bias) over the kept keys; zeros up to the next multiple of kVector, so that the
+// exponentials run in whole vectors.
 template <class A>
 void softmax_row(A* s, int64_t n, A scale, const A* bias, const bool* keep) {
   constexpr A kHidden = -std::numeric_limits<A>::infinity();
+  A maximum = kHidden;
   if (bias != nullptr) {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) s[j] = scale * s[j] + bias[j];
+#pragma omp simd reduction(max : maximum)
+    for (int64_t j = 0; j < n; ++j) {
+      s[j] = scale * s[j] + bias[j];
+      maximum = s[j] > maximum ? s[j] : maximum;
+    }
   } else {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) s[j] *= scale;
+#pragma omp simd reduction(max : maximum)
+    for (int64_t j = 0; j < n; ++j) {
+      s[j] *= scale;
+      maximum = s[j] > maximum ? s[j] : maximum;
+    }
   }
   if (keep != nullptr) {
-#pragma omp simd
-    for (int64_t j = 0; j < n; ++j) s[j] = keep[j] ? s[j] : kHidden;
-  }
-  A maximum = kHidden;
+    maximum = kHidden;
 #pragma omp simd reduction(max : maximum)
-  for (int64_t j = 0; j < n; ++j) maximum = s[j] > maximum ? s[j] : maximum;
+    for (int64_t j = 0; j < n; ++j) {
+      s[j] = keep[j] ? s[j] : kHidden;
+      maximum = s[j] > maximum ? s[j] : maximum;
+    }
+  }
+  const int64_t padded = (n + kVector - 1) / kVector * kVector;
+  for (int64_t j = n; j < padded; ++j) s[j] = kHidden;
   // Nothing to see: all exponentials shall be 0, and NaN scores shall stay NaN.
   if (maximum == kHidden) maximum = A(0);
   A sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t j = 0; j < n; ++j) {
-    const A e = math::exp(s[j] - maximum);
+  for (int64_t j = 0; j < padded; ++j) {
+    const A e = math::exp_nonpositive(s[j] - maximum);
     s[j] = e;
     sum += e;
   }
   const A factor = sum == A(0) ? A(0) : A(1) / sum;
 #pragma omp simd
-  for (int64_t j = 0; j < n; ++j) s[j] *= factor;
+  for (int64_t j = 0; j < padded; ++j) s[j] *= factor;
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ struct RowBlock {
   int64_t row0 = 0, rows = 0, width = 0;
 };
 
-// a = softmax(scale q k^T + bias) of the block, [rows, width] with leading dimension ld; hidden keys and rows that see
-// nothing are zeros.
+// a = softmax(scale q k^T + bias) of the block, [rows, width] with leading dimension ld = row_step(keys); hidden keys
+// and rows that see nothing are zeros.
 template <class T>
 void probabilities(const Problem& p, const Head<T>& head, const RowBlock& block, acc_t<T>* a, int64_t ld);
 
