@@ -1,0 +1,67 @@
+#include "core/philox.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace gfsa {
+namespace {
+
+std::array<uint32_t, 4> block(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+  RandomKey k;
+  k.key = static_cast<uint64_t>(key[1]) << 32 | key[0];
+  k.step = counter[3];
+  return philox(k, counter[2], static_cast<uint64_t>(counter[1]) << 32 | counter[0]);
+}
+
+// Random123's kat_vectors, "philox4x32 10".
+TEST(Philox, KnownAnswers) {
+  EXPECT_EQ(block({0, 0, 0, 0}, {0, 0}), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(block({~0u, ~0u, ~0u, ~0u}, {~0u, ~0u}),
+            (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(block({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+            (std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Philox, SeedStreamAndStepEachGiveOtherNumbers) {
+  std::set<uint32_t> first;
+  for (uint64_t seed : {1, 2}) {
+    for (const char* stream : {"dropout", "init"}) {
+      for (uint64_t step : {0, 1}) first.insert(philox(RandomKey(seed, stream, step), 0, 0)[0]);
+    }
+  }
+  EXPECT_EQ(first.size(), 8u);
+  EXPECT_EQ(philox(RandomKey(1, "init", 3), 4, 5), philox(RandomKey(1, "init", 3), 4, 5));
+}
+
+TEST(Philox, SequenceReadsTheBlocksInOrder) {
+  const RandomKey key(5, "x");
+  RandomSequence s(key, 7);
+  for (uint64_t index : {0, 1, 2}) {
+    for (uint32_t expected : philox(key, 7, index)) EXPECT_EQ(s.bits(), expected);
+  }
+}
+
+TEST(Philox, Distributions) {
+  RandomSequence s(RandomKey(1, "test"));
+  constexpr int kDraws = 200000;
+  double sum = 0, squares = 0, uniform = 0;
+  std::array<int, 7> counts{};
+  for (int i = 0; i < kDraws; ++i) {
+    const double x = s.normal(), u = s.uniform(2, 4);
+    sum += x, squares += x * x, uniform += u;
+    ASSERT_TRUE(u >= 2 && u < 4);
+    ++counts[s.below(7)];
+  }
+  // Five standard deviations.
+  EXPECT_NEAR(sum / kDraws, 0, 5 / std::sqrt(kDraws));
+  EXPECT_NEAR(squares / kDraws, 1, 5 * std::sqrt(2.0 / kDraws));
+  EXPECT_NEAR(uniform / kDraws, 3, 5 * 2 / std::sqrt(12.0 * kDraws));
+  for (int n : counts) EXPECT_NEAR(n, kDraws / 7.0, 5 * std::sqrt(kDraws * 6.0 / 49));
+  EXPECT_EQ(s.below(1), 0u);
+  EXPECT_EQ(uniform_from_bits(0), 0.0f);
+  EXPECT_LT(uniform_from_bits(~0u), 1.0f);
+}
+
+}  // namespace
+}  // namespace gfsa
