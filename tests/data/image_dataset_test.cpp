@@ -84,6 +84,15 @@ TEST(ImageDataset, TargetsOnlyWhereTheyAreSoft) {
   EXPECT_FALSE(Loader(eval, order, workers(0)).next()->has("targets"));
 }
 
+TEST(ImageDataset, TargetsFollowAModelWithMoreClasses) {
+  ImageDataset dataset(procedural(8), recipe(), {.classes = 12});
+  const UniformOrder order({.samples = 8, .batch_size = 8});
+  const auto batch = Loader(dataset, order, workers(0)).next();
+  EXPECT_EQ(batch->at("targets").shape(), (Shape{8, 12}));
+  EXPECT_NEAR(batch->at("targets").data<float>()[11], 0.1 / 12, 1e-6);
+  EXPECT_THAT(message_of([] { ImageDataset(procedural(8), recipe(), {.classes = 9}); }), HasSubstr("at least 10"));
+}
+
 TEST(ImageDataset, DoesNotDependOnWorkersCacheOrStart) {
   const UniformOrder order({.samples = 40, .batch_size = 8, .seed = 4, .repeats = 3});
   ImageDataset reference(procedural(40), recipe(), {.seed = 4});

@@ -24,7 +24,12 @@ ImageDataset::ImageDataset(std::shared_ptr<const ImageSource> source, const Augm
       options_(options),
       train_transform_(augment, options.image_size),
       eval_transform_(augment, options.image_size),
-      cache_(source_->size(), source_->is_decoded() ? 0 : options.cache_bytes) {
+      cache_(source_->size(), source_->is_decoded() ? 0 : options.cache_bytes),
+      classes_(options.classes > 0 ? options.classes : static_cast<int64_t>(source_->class_names().size())) {
+  if (classes_ < static_cast<int64_t>(source_->class_names().size())) {
+    bad_input("the model has {} classes, expected at least {}, the number of classes in the data", classes_,
+              source_->class_names().size());
+  }
   if (options.channels != 1 && options.channels != 3) {
     bad_input("images with {} channels, expected 1 or 3", options.channels);
   }
@@ -40,7 +45,7 @@ void ImageDataset::allocate(Batch& batch, std::span<const SampleRef> samples) {
   batch.set("images", Tensor::empty({b, options_.channels, s, s}, DType::f32));
   batch.set("labels", Tensor::empty({b}, DType::i64));
   if (options_.train && augment_.soft_targets()) {
-    batch.set("targets", Tensor::empty({b, static_cast<int64_t>(source_->class_names().size())}, DType::f32));
+    batch.set("targets", Tensor::empty({b, classes_}, DType::f32));
   }
   batch.set("sample_ids", Tensor::empty({b}, DType::i64));
   batch.scratch = std::make_shared<uint64_t>(samples.empty() ? 0 : samples[0].position);
@@ -102,8 +107,7 @@ void ImageDataset::finish(Batch& batch) {
   const Tensor &images = batch.at("images"), &targets = batch.at("targets");
   apply_mix(draw, {images.data<float>(), static_cast<size_t>(images.numel())}, n, options_.channels, size, size);
   mix_targets(draw.lambda, augment_.label_smoothing, {batch.at("labels").data<int64_t>(), static_cast<size_t>(n)},
-              static_cast<int>(source_->class_names().size()),
-              {targets.data<float>(), static_cast<size_t>(targets.numel())});
+              static_cast<int>(classes_), {targets.data<float>(), static_cast<size_t>(targets.numel())});
 }
 
 }  // namespace gfsa::data

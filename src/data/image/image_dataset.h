@@ -19,6 +19,7 @@ struct ImageDatasetOptions {
   int channels = 3;  // 1: gray (ITU-R 601 luma), normalised with the first mean and std
   uint64_t seed = 0;
   int64_t cache_bytes = 0;  // decoded pictures kept
+  int64_t classes = 0;      // columns of targets, where the model has more classes than the source; 0: the source's
 };
 
 // Batches of
@@ -30,7 +31,8 @@ struct ImageDatasetOptions {
 // first sample's position.
 class ImageDataset : public BatchMaker {
  public:
-  // Throws bad input if the source gives pixels (f32) and the augmentation wants to change pictures.
+  // Throws bad input if the source gives pixels (f32) and the augmentation wants to change pictures, or if it has more
+  // classes than options.classes.
   ImageDataset(std::shared_ptr<const ImageSource> source, const AugmentConfig& augment,
                const ImageDatasetOptions& options);
 
@@ -54,6 +56,7 @@ class ImageDataset : public BatchMaker {
   TrainTransform train_transform_;
   EvalTransform eval_transform_;
   SampleCache<ImageSample> cache_;
+  int64_t classes_;
 };
 
 }  // namespace gfsa::data
