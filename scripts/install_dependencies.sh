@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# Installs what the build needs, as Debian packages. Asks for nothing that is already there.
+# Installs what the build needs, as Debian packages; --python and --lint add what scripts/test.sh and scripts/lint.sh use
+# beside it. Does nothing about what is already there.
 set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
           libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libeigen3-dev libxxhash-dev
           libgtest-dev libgmock-dev)
+case ${1:-} in
+  --python) packages+=(python3 python3-venv) ;;
+  --lint) packages+=(clang-format clang-tidy shellcheck) ;;
+esac
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test; a fresh clone needs nothing else.
+#
+#   scripts/test.sh                              all tests, in build/
+#   scripts/test.sh --filter Attention           only those whose name matches the regular expression
+#   scripts/test.sh --sanitize address,undefined the suites below under ASan and UBSan, in build-asan/
+#   scripts/test.sh --sanitize thread            the data loader under TSan, in build-tsan/
+#
+# The last line says "N passed, N failed"; exit code 0 if none failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+filter='' sanitize='' jobs=$(nproc)
+usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
+while [ $# -gt 0 ]; do
+  case $1 in
+    --filter) filter=${2:?--filter needs a regular expression}; shift 2 ;;
+    --sanitize) sanitize=${2:?--sanitize needs address,undefined or thread}; shift 2 ;;
+    --jobs) jobs=${2:?--jobs needs a number}; shift 2 ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "unknown argument '$1'" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+scripts/install_dependencies.sh
+
+# Some tests let Python packages read what we wrote; without them these tests are skipped, visibly.
+python_for_tests() {
+  local needed="import numpy, safetensors, tensorboard"
+  if [ -z "${GFSA_PYTHON:-}" ]; then
+    if ! .venv/bin/python -c "$needed" 2>/dev/null; then
+      echo "making .venv with numpy, safetensors and tensorboard"
+      python3 -c "import ensurepip" 2>/dev/null || scripts/install_dependencies.sh --python || true
+      { python3 -m venv .venv && timeout 300 .venv/bin/pip install --quiet --disable-pip-version-check \
+        numpy safetensors tensorboard; } || true
+    fi
+    GFSA_PYTHON=$PWD/.venv/bin/python
+  fi
+  if "$GFSA_PYTHON" -c "$needed" 2>/dev/null; then
+    export GFSA_PYTHON
+  else
+    unset GFSA_PYTHON
+    echo "no Python with numpy, safetensors and tensorboard: the tests that need it will be skipped"
+  fi
+}
+
+build() { # FOLDER TARGETS -- CMake options
+  local folder=$1 targets=$2
+  shift 3
+  cmake -S . -B "$folder" -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "$@" >"$folder.log" 2>&1 ||
+    { cat "$folder.log"; exit 1; }
+  rm "$folder.log"
+  # shellcheck disable=SC2086  # the targets are words
+  NINJA_STATUS="[%f/%t %es] " cmake --build "$folder" -j "$jobs" -- $targets
+}
+
+run_all() {
+  build build all -- -DGFSA_TESTS=ON -DGFSA_WERROR=ON
+  # Tests run side by side, each with the thread team that it asks for: waiting threads must sleep, not spin.
+  export OMP_WAIT_POLICY=passive
+  local status=0
+  ctest --test-dir build -j "$jobs" --output-on-failure --timeout 900 --output-junit results.xml \
+    --no-tests=error ${filter:+-R "$filter"} || status=$?
+  count() { grep -m1 -oE "\b$1=\"[0-9]+\"" build/results.xml | grep -oE '[0-9]+'; }
+  local total failed skipped
+  total=$(count tests) failed=$(count failures) skipped=$(count skipped)
+  [ "$skipped" -eq 0 ] || echo "$skipped skipped"
+  echo "$((total - failed - skipped)) passed, $failed failed"
+  return $status
+}
+
+# Under sanitizers a suite runs as one process, and only on what can be wrong with memory: no training runs.
+run_sanitized() {
+  local folder suites passed=0 failed=0
+  case $sanitize in
+    address,undefined) folder=build-asan suites="base config core autograd params formats data ops attention" ;;
+    # libgomp is not instrumented, so TSan sees races in every OpenMP region; the loader's threads are plain ones.
+    thread) folder=build-tsan suites="data" ;;
+    *) echo "--sanitize takes address,undefined or thread, not '$sanitize'" >&2; exit 2 ;;
+  esac
+  local present=() suite
+  for suite in $suites; do
+    if compgen -G "tests/$suite/*.cpp" >/dev/null; then present+=("test_$suite"); fi
+  done
+  # -O1 keeps both compiling and running short. No -Werror: GCC's warnings see ghosts in instrumented code.
+  build "$folder" "${present[*]}" -- -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1" "-DGFSA_SANITIZE=$sanitize"
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+  local run=() names=${filter:-*}
+  if [ "$sanitize" = thread ]; then
+    names=${filter:-*Loader*}
+    run=(setarch "$(uname -m)" -R) # GCC 12's TSan cannot map its shadow under large address randomisation
+  fi
+  for suite in "${present[@]}"; do
+    echo "$sanitize: $suite"
+    if "${run[@]}" "$folder/tests/$suite" --gtest_brief=1 "--gtest_filter=$names"; then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+    fi
+  done
+  echo "$passed passed, $failed failed"
+  [ "$failed" -eq 0 ]
+}
+
+if [ -n "$sanitize" ]; then
+  run_sanitized
+else
+  python_for_tests
+  run_all
+fi
