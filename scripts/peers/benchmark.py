@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Times training steps of gfsa-train and of PyTorch in turn (A B A B ...) and prints the ratios as a Markdown table.
+
+  python scripts/peers/benchmark.py --peer pytorch_peer.py [--gfsa build/gfsa-train] [--python PYTHON] [--models vit_small32,deit_s]
+                                    [--dtypes f32,bf16] [--attention softmax,gfsa] [--rounds 3] [--steps 5] [--compile] [--output FILE.json]
+
+--peer is a script that takes --model, --attention softmax|sdpa|gfsa|gfsa_two_pass, --dtype, --steps, --compile and prints a JSON line with
+step_ms.median and peak_rss_mb: one training step of the same model in PyTorch. Each round runs, one after the other, our program and
+every PyTorch row of the same work; a figure is the median over the rounds of each run's median step. "ratio" is our time over
+that of the best PyTorch row: below 1 we are faster. Models are configs/benchmark/*.yaml.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROWS = {"softmax": ["softmax", "sdpa"], "gfsa": ["gfsa", "gfsa_two_pass"]}
+
+
+def last_json(command):
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, GFSA_LOG="warn"))
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--peer", required=True)
+    p.add_argument("--gfsa", default=str(ROOT / "build" / "gfsa-train"))
+    p.add_argument("--python", default=sys.executable)
+    p.add_argument("--models", default="vit_small32,deit_s")
+    p.add_argument("--dtypes", default="f32,bf16")
+    p.add_argument("--attention", default="softmax,gfsa")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--steps", type=int, default=5)
+    p.add_argument("--compile", action="store_true", help="also torch.compile's rows (minutes of compilation each)")
+    p.add_argument("--output")
+    a = p.parse_args()
+    results = []
+    print("| model | dtype | attention | ours ms | GEMM share | PyTorch ms (row) | ratio (each round) | ours MB | PyTorch MB | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    for model in a.models.split(","):
+        for dtype in a.dtypes.split(","):
+            for attention in a.attention.split(","):
+                rows = [(row, c) for row in ROWS[attention] for c in ([False, True] if a.compile else [False])]
+                ours, theirs = [], {row: [] for row in rows}
+                for _ in range(a.rounds):
+                    # K = 4 and wK away from 0, as in the peer.
+                    keys = ["attention=softmax"] if attention == "softmax" else ["attention={variant: gfsa, K: 4, wK_init: 0.1}"]
+                    ours.append(last_json([a.gfsa, "--config", str(ROOT / "configs" / "benchmark" / f"{model}.yaml"), "--benchmark", str(a.steps),
+                                           f"precision={dtype}", *keys]))
+                    for row, compiled in rows:
+                        command = [a.python, a.peer, "--model", model, "--attention", row, "--dtype", dtype, "--steps", str(a.steps)]
+                        theirs[row, compiled].append(last_json(command + (["--compile"] if compiled else [])))
+                time = {row: statistics.median(r["step_ms"]["median"] for r in runs) for row, runs in theirs.items()}
+                best = min(time, key=time.get)
+                memory = min(statistics.median(r["peak_rss_mb"] for r in runs) for runs in theirs.values())
+                mine = statistics.median(r["step_ms"]["median"] for r in ours)
+                my_memory = statistics.median(r["peak_rss_mb"] for r in ours)
+                spread = [o["step_ms"]["median"] / t["step_ms"]["median"] for o, t in zip(ours, theirs[best])]
+                share = statistics.median(r["gemm_share"] for r in ours)
+                results.append(dict(model=model, dtype=dtype, attention=attention, ours=ours, pytorch={f"{r}{' compiled' if c else ''}": v for (r, c), v in theirs.items()},
+                                    ratio=mine / time[best], memory_ratio=my_memory / memory))
+                print(f"| {model} | {dtype} | {attention} | {mine:.0f} | {share:.2f} | {time[best]:.0f} ({best[0]}{', compiled' if best[1] else ''}) | "
+                      f"{mine / time[best]:.2f} ({', '.join(f'{x:.2f}' for x in spread)}) | {my_memory:.0f} | {memory:.0f} | {my_memory / memory:.2f} |", flush=True)
+    if a.output:
+        pathlib.Path(a.output).write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
