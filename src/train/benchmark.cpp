@@ -8,10 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/env.h"
+#include "base/error.h"
 #include "base/threads.h"
 #include "core/arena.h"
 #include "ops/gemm.h"
-#include "train/trainer.h"
+#include "train/session.h"
 
 namespace gfsa::train {
 namespace {

@@ -2,20 +2,27 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
-#include "autograd/autograd.h"
+#include "base/error.h"
 #include "base/strings.h"
 #include "core/arena.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
-#include "train/trainer.h"
+#include "train/run_directory.h"
+#include "train/session.h"
 
 namespace gfsa::train {
 namespace {
 
-void print_row(const std::string& name, const std::string& value) { std::printf("%-28s %s\n", name.c_str(), value.c_str()); }
+void print_row(const std::string& name, const std::string& value) {
+  std::printf("%-28s %s\n", name.c_str(), value.c_str());
+}
 
 // One line a top-level part; blocks folded together.
 void print_model(const ParameterStore& store) {
@@ -36,14 +43,19 @@ void print_model(const ParameterStore& store) {
     it->elements += p.shape.numel();
   }
   std::printf("%-28s %8s %14s\n", "part", "tensors", "parameters");
-  for (const auto& part : parts) std::printf("%-28s %8s %14s\n", part.name.c_str(), std::to_string(part.tensors).c_str(), human_count(part.elements).c_str());
-  std::printf("%-28s %8s %14s\n\n", "all", std::to_string(store.parameters().size()).c_str(), human_count(store.count()).c_str());
+  for (const auto& part : parts)
+    std::printf("%-28s %8s %14s\n", part.name.c_str(), std::to_string(part.tensors).c_str(),
+                human_count(part.elements).c_str());
+  std::printf("%-28s %8s %14s\n\n", "all", std::to_string(store.parameters().size()).c_str(),
+              human_count(store.count()).c_str());
 }
 
 // A folder that goes away with the object.
 struct TemporaryFolder {
-  std::string path = (std::filesystem::temp_directory_path() / fmt::format("gfsa-dry-run-{}", ::getpid())).string();
-  TemporaryFolder() { std::filesystem::create_directories(path); }
+  std::string path = (std::filesystem::temp_directory_path() / "gfsa-dry-run-XXXXXX").string();
+  TemporaryFolder() {
+    if (::mkdtemp(path.data()) == nullptr) fail("{}: cannot be made: {}", path, std::strerror(errno));
+  }
   ~TemporaryFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path, ignored);
@@ -57,39 +69,34 @@ int dry_run(RunConfig& config) {
   print_model(session.store);
   for (const auto& line : config.task->report()) std::printf("%s\n", line.c_str());
   print_row("data", config.task->data_summary());
-  print_row("steps", fmt::format("{} of {} samples, {} an epoch", human_count(session.total_steps()), config.train.batch_size * config.train.accumulate,
-                                 human_count(session.steps_per_epoch())));
+  print_row("steps",
+            fmt::format("{} of {} samples, {} an epoch", human_count(session.total_steps()),
+                        config.train.batch_size * config.train.accumulate, human_count(session.steps_per_epoch())));
   const auto mib = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   const uint64_t held = arena({}).figures().current;
   const auto batches = session.next_batches();
   arena({}).reset_peak();
   const double start = monotonic_seconds();
   const auto figures = session.step_on(batches);
-  print_row("one step", fmt::format("loss {:.4f}, gradient norm {:.3g}, {}", figures.loss, figures.grad_norm, human_seconds(monotonic_seconds() - start)));
+  print_row("one step", fmt::format("loss {:.4f}, gradient norm {:.3g}, {}", figures.loss, figures.grad_norm,
+                                    human_seconds(monotonic_seconds() - start)));
   const uint64_t peak = arena({}).figures().peak;
-  print_row("memory", fmt::format("{} at the peak: {} weights, gradients, optimizer; {} activations", mib(peak), mib(held), mib(peak - held)));
+  print_row("memory", fmt::format("{} at the peak: {} weights, gradients, optimizer; {} activations", mib(peak),
+                                  mib(held), mib(peak - held)));
 
   const auto eval_set = config.task->eval_batches(config.eval.split);
-  {
-    const NoGrad guard;
-    data::UniformOrderOptions options;
-    options.samples = eval_set->size();
-    options.batch_size = std::min(options.samples, config.eval.batch_size.value_or(config.train.batch_size));
-    options.shuffle = options.drop_last = options.even = false;
-    const data::UniformOrder order(options);
-    data::Loader loader(*eval_set, order, config.task->loader_config(), {}, 1);
-    const auto evaluation = config.task->evaluation();
-    ForwardContext context;
-    context.compute = config.compute();
-    const auto batch = loader.next();
-    evaluation->add(*batch, batch->size, context);
-    print_row("one evaluation batch", to_text(evaluation->result()));
-  }
+  const auto one_batch = [asked = 0]() mutable { return asked++ > 0; };
+  const auto run = evaluate(*config.task, *eval_set, config.eval.batch_size.value_or(config.train.batch_size),
+                            config.compute(), one_batch);
+  print_row("one evaluation batch", to_text(run.metrics));
   const TemporaryFolder folder;
   const auto path = CheckpointStore(Env::real(), folder.path).save(session.snapshot(""), 1, false);
   uint64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path)) bytes += entry.file_size();
   print_row("one checkpoint", mib(bytes));
+  print_row("run directory", RunDirectory(Env::real(), config.run_dir).holds_run()
+                                 ? config.run_dir + " holds a run already: continue it with --resume, or set run_dir"
+                                 : config.run_dir);
   std::printf("dry run: all well, nothing left behind\n");
   return kExitDone;
 }

@@ -7,7 +7,8 @@
 
 namespace gfsa::train {
 
-// Prints the model table, memory, data sizes; runs one step, one evaluation batch, writes one checkpoint and removes it.
+// Prints the model table, memory, data sizes; runs one step, one evaluation batch, writes one checkpoint and removes
+// it.
 int dry_run(RunConfig& config);
 
 // Writes a picture of the first augmented training batch.

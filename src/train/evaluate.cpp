@@ -6,7 +6,8 @@
 
 namespace gfsa::train {
 
-EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute, const std::function<bool()>& should_stop) {
+EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute,
+                       const std::function<bool()>& should_stop) {
   const double start = monotonic_seconds();
   const NoGrad guard;
   EvaluationRun run;
@@ -22,7 +23,7 @@ EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size
   while (const auto batch = loader.next()) {
     if (should_stop && should_stop()) {
       run.stopped = true;
-      return run;
+      break;
     }
     run.evaluation->add(*batch, batch->size, context);
     run.samples += batch->size;

@@ -14,7 +14,7 @@ struct EvaluationRun {
   std::unique_ptr<Evaluation> evaluation;  // with what it collected
   int64_t samples = 0;
   double seconds = 0;
-  bool stopped = false;  // should_stop said so: metrics are empty
+  bool stopped = false;  // should_stop said so: metrics are of the samples so far
 };
 
 // should_stop is asked between batches (may be empty).

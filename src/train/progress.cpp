@@ -11,12 +11,14 @@
 namespace gfsa::train {
 
 std::string to_text(const ProgressLine& p) {
-  return fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  lr {:.3g}  |g| {:.3g}  {:.1f} samples/s  data wait {:.0f}%  {}  ETA {}", p.step, p.steps,
-                     p.epoch, p.loss, p.learning_rate, p.grad_norm, p.samples_per_second, 100 * p.waiting_share,
-                     human_bytes(static_cast<double>(p.memory_bytes)), human_seconds(p.eta_seconds));
+  return fmt::format(
+      "step {}/{}  epoch {:.2f}  loss {:.4f}  lr {:.3g}  |g| {:.3g}  {:.1f} samples/s  data wait {:.0f}%  {}  ETA {}",
+      p.step, p.steps, p.epoch, p.loss, p.learning_rate, p.grad_norm, p.samples_per_second, 100 * p.waiting_share,
+      human_bytes(static_cast<double>(p.memory_bytes)), human_seconds(p.eta_seconds));
 }
 
-Progress::Progress(double plain_interval_seconds) : terminal_(::isatty(STDERR_FILENO) != 0), interval_(plain_interval_seconds) {}
+Progress::Progress(double plain_interval_seconds)
+    : terminal_(::isatty(STDERR_FILENO) != 0), interval_(plain_interval_seconds) {}
 
 Progress::~Progress() { clear(); }
 

@@ -1,5 +1,5 @@
-// progress.h -- what a person sees while a run goes on: one line that renews itself on a terminal, plain lines at intervals
-// elsewhere (log files, batch systems).
+// progress.h -- what a person sees while a run goes on: one line that renews itself on a terminal, plain lines at
+// intervals elsewhere (log files, batch systems).
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct ProgressLine {
   double loss = 0, learning_rate = 0, grad_norm = 0;
   double samples_per_second = 0;
   double eta_seconds = 0;
-  double waiting_share = 0;      // of the time, spent waiting for data
-  uint64_t memory_bytes = 0;     // arena's peak
+  double waiting_share = 0;   // of the time, spent waiting for data
+  uint64_t memory_bytes = 0;  // arena's peak
 };
 
 std::string to_text(const ProgressLine& line);

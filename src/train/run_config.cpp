@@ -3,29 +3,76 @@
 namespace gfsa::train {
 
 void TrainConfig::describe(config::Schema& s) {
-  s.field("epochs", epochs).positive().resume_may_change().doc("Length of the run in passes over the data; this or steps.");
-  s.field("steps", steps).positive().resume_may_change().doc("Length of the run in optimizer steps.");
-  s.field("batch_size", batch_size).positive().unit("samples").doc("Samples of one forward pass.");
-  s.field("accumulate", accumulate).positive().unit("batches").doc("Forward passes whose gradients make one optimizer step.");
-  s.field("log_every", log_every).positive().unit("steps").resume_may_change().doc("How often figures go to metrics.jsonl and TensorBoard.");
+  s.field("epochs", epochs)
+      .positive()
+      .resume_may_change()
+      .doc("Length of the run in passes over the data. Either this or steps must be given.");
+  s.field("steps", steps)
+      .positive()
+      .resume_may_change()
+      .doc("Length of the run in optimizer steps, instead of epochs.");
+  s.field("batch_size", batch_size)
+      .positive()
+      .unit("samples")
+      .doc("Samples of one forward and backward pass. One optimizer step sees batch_size * accumulate of them.");
+  s.field("accumulate", accumulate)
+      .positive()
+      .unit("batches")
+      .doc(
+          "Batches whose gradients add up to one optimizer step: the same step as with one large batch, in less "
+          "memory. "
+          "An epoch's last step takes what is left.");
+  s.field("log_every", log_every)
+      .positive()
+      .unit("steps")
+      .resume_may_change()
+      .doc("How often loss, learning rate and gradient norm go to metrics.jsonl and TensorBoard.");
   clip.describe(s);
   s.section("ema", ema, "Exponential moving average of the weights, which evaluation can use (eval.ema).");
-  s.check(epochs.has_value() != steps.has_value(), "epochs", "exactly one of train.epochs and train.steps must be given");
+  s.check(epochs.has_value() != steps.has_value(), "epochs",
+          "exactly one of train.epochs and train.steps must be given");
 }
 
 void EvalConfig::describe(config::Schema& s) {
-  s.field("every_epochs", every_epochs).at_least(0).unit("epochs").resume_may_change().doc("How often the model is evaluated; 0: only at the end.");
-  s.field("every_steps", every_steps).positive().unit("steps").resume_may_change().doc("As well, or instead of epochs, every so many steps.");
-  s.field("batch_size", batch_size).positive().unit("samples").resume_may_change().doc("Samples of an evaluation batch; train.batch_size unless given.");
-  s.field("split", split).not_empty().resume_may_change().doc("Which part of the data is evaluated.");
+  s.field("every_epochs", every_epochs)
+      .at_least(0)
+      .unit("epochs")
+      .resume_may_change()
+      .doc("How often the model is evaluated; 0: only at the end. The end of a run always is.");
+  s.field("every_steps", every_steps)
+      .positive()
+      .unit("steps")
+      .resume_may_change()
+      .doc("As well, or instead of epochs, every so many steps.");
+  s.field("batch_size", batch_size)
+      .positive()
+      .unit("samples")
+      .resume_may_change()
+      .doc("Samples of an evaluation batch; train.batch_size unless given. Results do not depend on it.");
+  s.field("split", split)
+      .not_empty()
+      .resume_may_change()
+      .doc("Which part of the data is evaluated: val is data.val_split.");
   s.field("ema", ema).resume_may_change().doc("Evaluate the averaged weights (train.ema) instead of the trained ones.");
 }
 
 void CheckpointConfig::describe(config::Schema& s) {
-  s.field("every_epochs", every_epochs).at_least(0).unit("epochs").resume_may_change().doc("How often a checkpoint is written; 0: only at the end.");
-  s.field("every_steps", every_steps).positive().unit("steps").resume_may_change().doc("As well, or instead of epochs, every so many steps.");
+  s.field("every_epochs", every_epochs)
+      .at_least(0)
+      .unit("epochs")
+      .resume_may_change()
+      .doc("How often a checkpoint is written; 0: only at the end, and when a signal asks for it.");
+  s.field("every_steps", every_steps)
+      .positive()
+      .unit("steps")
+      .resume_may_change()
+      .doc("As well, or instead of epochs, every so many steps.");
   s.field("keep_last", keep_last).positive().resume_may_change().doc("How many of the newest checkpoints are kept.");
-  s.field("keep_best", keep_best).resume_may_change().doc("Also keep the one with the best evaluation.");
+  s.field("keep_best", keep_best)
+      .resume_may_change()
+      .doc(
+          "Write a checkpoint after each evaluation that is the best so far, and keep the best one whatever keep_last "
+          "says.");
 }
 
 RunConfig::RunConfig(const config::Registry<Task>& all) : tasks(all), task(all.make(all.names().at(0))) {}
@@ -37,16 +84,28 @@ void RunConfig::describe(config::Schema& s) {
   s.section("train", train, "Length, batches, clipping, averaging.");
   s.section("eval", eval, "Evaluation during the run.");
   s.section("checkpoint", checkpoint, "What is written to go on from.");
-  s.field("init_from", init_from).path().doc("A safetensors file whose weights the run starts from.");
-  s.field("init_optional", init_optional).doc("Name patterns of parameters that init_from may lack (\"*.wK\", \"head.*\").");
+  s.field("init_from", init_from)
+      .path()
+      .doc(
+          "A safetensors file whose weights the run starts from, by timm's names; null: they are drawn from the seed.");
+  s.field("init_optional", init_optional)
+      .doc("Name patterns of parameters that init_from may lack and that are drawn then (\"*.wK\", \"head.*\").");
   s.field("seed", seed).at_least(0).doc("Keys every random number: initial weights, order, augmentation, dropout.");
   s.field("precision", precision)
       .choices({"f32", "bf16"})
       .doc("Type of activations in matrix products; weights, norms, softmax and loss stay f32.");
-  s.field("device", device).not_empty().resume_may_change().doc("cpu, cuda or cuda:N.");
-  s.field("threads", threads).in(0, 1024).resume_may_change().doc("CPU threads; 0: one a core.");
-  s.field("deterministic", deterministic).doc("Two runs are equal bit for bit on the same machine. CPU kernels always are.");
-  s.field("run_dir", run_dir).path().resume_may_change().doc("Folder that everything the run leaves behind goes to.");
+  s.field("device", device).not_empty().resume_may_change().doc("Where tensors live: cpu, cuda or cuda:N.");
+  s.field("threads", threads)
+      .in(0, 1024)
+      .resume_may_change()
+      .doc(
+          "CPU threads of the kernels; 0: one a core that the process may use. Data workers come on top "
+          "(data.workers).");
+  s.field("deterministic", deterministic)
+      .doc("Two runs are equal bit for bit on the same machine. CPU kernels always are.");
+  s.field("run_dir", run_dir)
+      .resume_may_change()
+      .doc("Folder for everything that the run leaves behind; runs/<name of the YAML file> unless given.");
   s.check(!eval.ema || train.ema.decay.has_value(), "eval.ema", "needs train.ema.decay");
 }
 

@@ -1,4 +1,5 @@
-// run_config.h -- the whole YAML of a run. The task adds its own sections (model, attention, data, augment) beside these.
+// run_config.h -- the whole YAML of a run. The task adds its own sections (model, attention, data, augment) beside
+// these.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 
 namespace gfsa::train {
 
+// Length of the run, batches, clipping, averaging.
 struct TrainConfig {
   std::optional<int64_t> epochs, steps;
   int64_t batch_size = 64;
@@ -26,6 +28,7 @@ struct TrainConfig {
   void describe(config::Schema& s);
 };
 
+// When and on what the model is evaluated during the run.
 struct EvalConfig {
   std::optional<int64_t> every_steps;
   int64_t every_epochs = 1;
@@ -35,6 +38,7 @@ struct EvalConfig {
   void describe(config::Schema& s);
 };
 
+// When checkpoints are written and which of them stay.
 struct CheckpointConfig {
   std::optional<int64_t> every_steps;
   int64_t every_epochs = 1;
@@ -60,7 +64,7 @@ struct RunConfig {
   std::string device = "cpu";
   int threads = 0;
   bool deterministic = true;
-  std::string run_dir = "runs/default";
+  std::string run_dir;  // "": default_run_dir() of the file, which the program sets
 
   void describe(config::Schema& s);
 

@@ -1,60 +1,51 @@
-// run_directory.h -- what a run leaves behind besides checkpoints:
+// run_directory.h -- what a run leaves behind:
 //
 //   config.yaml         every key with its value; loads to the same run
 //   environment.json    versions, processor, commit, data fingerprint, when
-//   metrics.jsonl       one JSON object a line: training figures, evaluations, learned coefficients
+//   metrics.jsonl       training figures, evaluations, learned coefficients (metrics.h)
 //   tensorboard/        the same as TensorBoard events
-//   summary.md, curves.png   written at the end, and when a run is interrupted
+//   checkpoints/        what the run can go on from (checkpoint.h)
+//   summary.md, curves.png   written when the run ends or is interrupted (summary.h)
 #pragma once
 
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "base/env.h"
 #include "formats/tensorboard.h"
-#include "train/task.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
 
 namespace gfsa::train {
 
 class RunDirectory {
  public:
+  // Nothing is made or read before it is asked for.
   RunDirectory(Env& env, std::string path);
 
   const std::string& path() const { return path_; }
-  // Throws bad input if the folder holds a run already (it would be overwritten).
+  bool holds_run() const;
+  // Bad input if the folder holds a run, which would be overwritten; if it holds none, to go on with.
   void require_fresh() const;
+  void require_run() const;
+  // Bad input if the run began with other training data.
+  void require_same_data(const Task& task) const;
+
   void write_config(const std::string& yaml);
-  void write_environment(const Task& task, const std::string& device);
-  // Forgets metrics after `step`: the run goes on from there.
-  void rewind_metrics(int64_t step);
+  // resumed: keeps when the run began, and adds when it went on.
+  void write_environment(const Task& task, const std::string& device, bool resumed);
 
-  // Training figures of a step; `kind` is "train" or "eval". Names become JSON keys and TensorBoard tags kind/name.
-  void log(const std::string& kind, int64_t step, double epoch, const Metrics& figures);
-  // Learned filter coefficients, a list a parameter.
-  void log_coefficients(int64_t step, double epoch, const std::vector<std::pair<std::string, Tensor>>& coefficients);
-
-  // From metrics.jsonl: summary.md and curves.png.
-  void write_summary(const std::string& title, const std::vector<std::pair<std::string, std::string>>& facts);
+  // One line more of metrics.jsonl and its TensorBoard events.
+  void log(const MetricsRow& row);
+  // Forgets what was logged after `position`, which the run goes on from, and writes the events anew.
+  void rewind(const Position& position);
 
  private:
-  void append_line(const std::string& line);
   TensorBoardWriter& tensorboard();
 
   Env& env_;
   std::string path_;
   std::unique_ptr<TensorBoardWriter> tensorboard_;
 };
-
-// One line of metrics.jsonl, read back.
-struct MetricsRow {
-  std::string kind;
-  int64_t step = 0;
-  double epoch = 0;
-  Metrics figures;
-  std::vector<std::pair<std::string, std::vector<double>>> coefficients;
-};
-std::vector<MetricsRow> read_metrics(Env& env, const std::string& run_dir);
 
 }  // namespace gfsa::train

@@ -1,8 +1,8 @@
-// signals.h -- SIGINT, SIGTERM and SIGUSR1 as requests that the training loop reads between steps; the handlers set a flag
-// and do nothing else.
+// signals.h -- SIGINT, SIGTERM and SIGUSR1 as requests that the training loop reads between steps; the handlers set a
+// flag and do nothing else.
 //
-// SIGINT, SIGTERM: write a checkpoint at the next step boundary, exit 130 / 143. SIGUSR1 (batch systems send it before the
-// time limit): write a checkpoint and go on. A second SIGINT ends the process at once.
+// SIGINT, SIGTERM: write a checkpoint at the next step boundary, exit 130 / 143. SIGUSR1 (batch systems send it before
+// the time limit): write a checkpoint and go on. A second SIGINT ends the process at once.
 #pragma once
 
 namespace gfsa::train {

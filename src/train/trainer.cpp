@@ -1,73 +1,92 @@
 #include "train/trainer.h"
 
 #include <csignal>
+#include <optional>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "config/printer.h"
+#include "config/reader.h"
 #include "core/arena.h"
 #include "train/evaluate.h"
+#include "train/progress.h"
+#include "train/run_directory.h"
+#include "train/signals.h"
+#include "train/summary.h"
 
 namespace gfsa::train {
 namespace {
 
-// Whether something that is due every `every_epochs` epochs or `every_steps` steps is due after this step.
-bool is_due(const Session& s, int64_t every_epochs, const std::optional<int64_t>& every_steps) {
-  const int64_t step = s.position.step;
-  if (every_steps && step % *every_steps == 0) return true;
-  return every_epochs > 0 && step % s.steps_per_epoch() == 0 && step / s.steps_per_epoch() % every_epochs == 0;
-}
-
 class Run {
  public:
-  Run(RunConfig& config, const std::string& yaml, const std::string& resume_from, Env& env)
-      : config_(config), yaml_(yaml), directory_(env, config.run_dir), checkpoints_(env, config.run_dir), session_(config) {
-    if (resume_from.empty()) {
-      directory_.require_fresh();
-    } else {
-      session_.restore(CheckpointStore::load(env, resume_from));
-      directory_.rewind_metrics(session_.position.step);
-      log::info("continuing from {} (step {} of {})", resume_from, session_.position.step, session_.total_steps());
+  // checkpoint: where it goes on from. resumed: the run directory holds the run already.
+  Run(RunConfig& config, std::string yaml, const LoadedCheckpoint* checkpoint, bool resumed, Env& env)
+      : config_(config),
+        yaml_(std::move(yaml)),
+        env_(env),
+        directory_(env, config.run_dir),
+        checkpoints_(env, config.run_dir),
+        session_(config, checkpoint),
+        eval_batches_(config.task->eval_batches(config.eval.split)),
+        saved_(checkpoint != nullptr) {
+    if (resumed) {
+      directory_.require_same_data(*config.task);
+      directory_.rewind(session_.position);
     }
-    directory_.write_config(yaml);
-    directory_.write_environment(*config.task, config.device);
-    eval_batches_ = config.task->eval_batches(config.eval.split);
+    directory_.write_config(yaml_);
+    directory_.write_environment(*config.task, config.device, resumed);
   }
 
   int train() {
-    log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()), config_.task->data_summary(),
-              session_.total_steps(), config_.train.batch_size * config_.train.accumulate, directory_.path());
-    log_coefficients();
-    while (!session_.finished()) {
+    const auto& p = session_.position;
+    log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()),
+              config_.task->data_summary(), session_.total_steps(), config_.train.batch_size * config_.train.accumulate,
+              directory_.path());
+    if (p.step > 0) log::info("going on after step {} of {}", p.step, session_.total_steps());
+    if (p.step == 0) log_coefficients();
+    while (true) {
+      // What step p.step entails comes first, so that a run that was stopped before it does it when it goes on.
+      const bool is_best = evaluation_due() && p.evaluated_step != p.step && evaluate_now();
+      const bool done = session_.finished() && p.evaluated_step == p.step;
+      const bool asked = signals_.take_checkpoint_request();
+      const int stop = signals_.stop_requested();
+      if (!saved_ && (is_best || asked || checkpoint_due() || done || stop != 0)) write_checkpoint();
+      if (done)
+        return finish(kExitDone, fmt::format("done: {} in {}; see {}/summary.md", to_text(p.last_eval),
+                                             human_seconds(p.train_seconds), directory_.path()));
+      if (stop != 0) {
+        const bool by_user = stop == SIGINT;
+        return finish(by_user ? kExitInterrupted : kExitTerminated,
+                      fmt::format("stopped by {} after step {}; go on with --resume {}", by_user ? "SIGINT" : "SIGTERM",
+                                  p.step, directory_.path()));
+      }
       const double before = monotonic_seconds();
       const StepFigures figures = session_.step();
+      saved_ = false;
       observe(figures, monotonic_seconds() - before);
-      const bool last = session_.finished();
-      bool save = is_due(session_, config_.checkpoint.every_epochs, config_.checkpoint.every_steps) || last;
-      if (is_due(session_, config_.eval.every_epochs, config_.eval.every_steps) || last) save |= evaluate_now();
-      if (signals_.take_checkpoint_request()) save = true;
-      const int stop = signals_.stop_requested();
-      if (save || stop != 0) write_checkpoint();
-      if (stop != 0 && !last) {
-        progress_.message(fmt::format("stopped by {} after step {}; go on with --resume {}", stop == SIGINT ? "SIGINT" : "SIGTERM",
-                                      session_.position.step, directory_.path()));
-        summarize();
-        return stop == SIGINT ? kExitInterrupted : kExitTerminated;
-      }
     }
-    summarize();
-    progress_.message(fmt::format("done: {} in {}; see {}/summary.md", to_text(session_.position.last_eval),
-                                  human_seconds(session_.position.train_seconds), directory_.path()));
-    return kExitDone;
   }
 
  private:
+  // Whether something that is due every `every_epochs` epochs or `every_steps` steps is due after the steps made so
+  // far.
+  bool is_due(int64_t every_epochs, const std::optional<int64_t>& every_steps) const {
+    const int64_t step = session_.position.step, epoch = session_.steps_per_epoch();
+    if (step == 0) return false;
+    if (every_steps && step % *every_steps == 0) return true;
+    return every_epochs > 0 && step % (epoch * every_epochs) == 0;
+  }
+  bool evaluation_due() const {
+    return session_.finished() || is_due(config_.eval.every_epochs, config_.eval.every_steps);
+  }
+  bool checkpoint_due() const { return is_due(config_.checkpoint.every_epochs, config_.checkpoint.every_steps); }
+
   void observe(const StepFigures& f, double seconds) {
     constexpr double kSmoothing = 0.9;  // of the throughput shown
     const double rate = static_cast<double>(f.samples) / seconds;
     rate_ = rate_ == 0 ? rate : kSmoothing * rate_ + (1 - kSmoothing) * rate;
     const auto& p = session_.position;
-    const auto memory = arena({}).figures();
     ProgressLine line;
     line.step = p.step;
     line.steps = session_.total_steps();
@@ -78,78 +97,138 @@ class Run {
     line.samples_per_second = rate_;
     line.eta_seconds = static_cast<double>((line.steps - line.step) * f.samples) / rate_;
     line.waiting_share = session_.loader_figures().waiting_share();
-    line.memory_bytes = memory.peak;
+    line.memory_bytes = arena({}).figures().peak;
     progress_.update(line, session_.finished());
-    if (p.step % config_.train.log_every == 0 || session_.finished()) {
-      directory_.log("train", p.step, line.epoch,
-                     {{"loss", f.loss}, {"lr", f.learning_rate}, {"grad_norm", f.grad_norm}, {"samples_per_second", rate}, {"data_wait", line.waiting_share},
-                      {"memory_mib", static_cast<double>(memory.peak) / (1 << 20)}});
-    }
+    if (p.step % config_.train.log_every != 0 && !session_.finished()) return;
+    directory_.log({.kind = "train",
+                    .step = p.step,
+                    .epoch = line.epoch,
+                    .figures = {{"loss", f.loss},
+                                {"lr", f.learning_rate},
+                                {"grad_norm", f.grad_norm},
+                                {"samples_per_second", rate},
+                                {"data_wait", line.waiting_share},
+                                {"memory_mib", static_cast<double>(line.memory_bytes) / (1 << 20)}},
+                    .coefficients = {}});
   }
 
-  // Whether it was the best so far (its checkpoint must then exist). An evaluation is cut short by a signal.
+  // Whether it was the best so far and its checkpoint is to be kept. A signal cuts it short; it then counts as not
+  // done.
   bool evaluate_now() {
     std::optional<EmaWeights> averaged;
     if (config_.eval.ema) averaged.emplace(*session_.ema);
-    const auto run = evaluate(*config_.task, *eval_batches_, config_.eval.batch_size.value_or(config_.train.batch_size), config_.compute(),
+    const int64_t batch_size = config_.eval.batch_size.value_or(config_.train.batch_size);
+    const auto run = evaluate(*config_.task, *eval_batches_, batch_size, config_.compute(),
                               [this] { return signals_.stop_requested() != 0; });
+    averaged.reset();
     if (run.stopped) return false;
     auto& p = session_.position;
+    p.evaluated_step = p.step;
     p.last_eval = run.metrics;
-    directory_.log("eval", p.step, session_.epochs_done(), run.metrics);
+    saved_ = false;
+    directory_.log(
+        {.kind = "eval", .step = p.step, .epoch = session_.epochs_done(), .figures = run.metrics, .coefficients = {}});
     log_coefficients();
-    progress_.message(fmt::format("evaluation at step {}: {} ({} samples, {})", p.step, to_text(run.metrics), run.samples, human_seconds(run.seconds)));
-    const auto [name, more_is_better] = config_.task->primary_metric();
-    for (const auto& [key, value] : run.metrics) {
-      if (key != name) continue;
-      const bool better = !p.best || (more_is_better ? value > *p.best : value < *p.best);
-      if (better) p.best = value, p.best_step = p.step;
-      return better && config_.checkpoint.keep_best;
-    }
-    return false;
+    progress_.message(fmt::format("evaluation at step {}: {} ({} samples, {})", p.step, to_text(run.metrics),
+                                  run.samples, human_seconds(run.seconds)));
+    return p.note_if_best(run.metrics, config_.task->primary_metric()) && config_.checkpoint.keep_best;
   }
 
-  void log_coefficients() { directory_.log_coefficients(session_.position.step, session_.epochs_done(), config_.task->coefficients()); }
+  void log_coefficients() {
+    MetricsRow row{.kind = "coefficients",
+                   .step = session_.position.step,
+                   .epoch = session_.epochs_done(),
+                   .figures = {},
+                   .coefficients = {}};
+    for (const auto& [name, values] : config_.task->coefficients()) {
+      row.coefficients.emplace_back(name, values.to_vector<double>());
+    }
+    if (!row.coefficients.empty()) directory_.log(row);
+  }
 
   void write_checkpoint() {
-    const auto path = checkpoints_.save(session_.snapshot(yaml_), config_.checkpoint.keep_last, config_.checkpoint.keep_best);
-    progress_.message("checkpoint " + path);
-  }
-
-  void summarize() {
-    const auto& p = session_.position;
-    const auto loader = session_.loader_figures();
-    std::vector<std::pair<std::string, std::string>> facts{
-        {"data", config_.task->data_summary()},
-        {"parameters", human_count(session_.store.count())},
-        {"steps", fmt::format("{} of {}", p.step, session_.total_steps())},
-        {"training time", human_seconds(p.train_seconds)},
-        {"throughput", fmt::format("{:.1f} samples/s", static_cast<double>(p.samples) / p.train_seconds)},
-        {"waiting for data", fmt::format("{:.1f}%", 100 * loader.waiting_share())},
-        {"peak memory of tensors", human_bytes(static_cast<double>(arena({}).figures().peak))}};
-    if (p.best) facts.emplace_back("best " + config_.task->primary_metric().first, fmt::format("{:.4f} at step {}", *p.best, p.best_step));
-    if (!p.last_eval.empty()) facts.emplace_back("last evaluation", to_text(p.last_eval));
-    if (const auto skipped = session_.skipped(); !skipped.empty()) {
-      facts.emplace_back("skipped samples", fmt::format("{} (first: {}: {})", skipped.size(), skipped[0].name, skipped[0].why));
+    if (const auto name = session_.first_not_finite_parameter(); !name.empty()) {
+      fail("step {}: {} is not finite; no checkpoint is written of it. Lower optimizer.lr or set train.clip_norm",
+           session_.position.step, name);
     }
-    directory_.write_summary(directory_.path(), facts);
+    const auto& c = config_.checkpoint;
+    progress_.message("checkpoint " + checkpoints_.save(session_.snapshot(yaml_), c.keep_last, c.keep_best));
+    saved_ = true;
   }
 
+  int finish(int exit_code, const std::string& message) {
+    const auto& p = session_.position;
+    Facts facts{{"data", config_.task->data_summary()},
+                {"parameters", human_count(session_.store.count())},
+                {"steps", fmt::format("{} of {}", p.step, session_.total_steps())},
+                {"training time", human_seconds(p.train_seconds)}};
+    if (p.train_seconds > 0) {
+      facts.emplace_back("throughput",
+                         fmt::format("{:.1f} samples/s", static_cast<double>(p.samples) / p.train_seconds));
+    }
+    facts.emplace_back("waiting for data", fmt::format("{:.1f}%", 100 * session_.loader_figures().waiting_share()));
+    facts.emplace_back("peak memory of tensors", human_bytes(static_cast<double>(arena({}).figures().peak)));
+    if (p.best) {
+      facts.emplace_back("best " + config_.task->primary_metric().first,
+                         fmt::format("{:.4f} at step {}", *p.best, p.best_step));
+    }
+    if (!p.last_eval.empty()) {
+      facts.emplace_back("last evaluation", fmt::format("{} at step {}", to_text(p.last_eval), p.evaluated_step));
+    }
+    if (const auto skipped = session_.skipped(); !skipped.empty()) {
+      facts.emplace_back("skipped samples",
+                         fmt::format("{} (first: {}: {})", skipped.size(), skipped[0].name, skipped[0].why));
+    }
+    write_summary(env_, directory_.path(), facts);
+    progress_.message(message);
+    return exit_code;
+  }
+
+  Signals signals_;  // first: from here on a signal lets the run end in order
   RunConfig& config_;
   std::string yaml_;
+  Env& env_;
   RunDirectory directory_;
   CheckpointStore checkpoints_;
   Session session_;
   std::unique_ptr<data::BatchMaker> eval_batches_;
-  Signals signals_;
   Progress progress_;
   double rate_ = 0;
+  bool saved_;  // the newest checkpoint is of this position
 };
+
+// The run in run_dir was made with these values, but for those that may change.
+void require_same_config(RunConfig& config) {
+  RunConfig before(config.tasks);
+  config::load(before, config.run_dir + "/config.yaml");
+  ErrorList changed;
+  for (const auto& line : config::resume_diff(before, config)) {
+    changed.add(fmt::format("--resume: {} was made with another value of {}", config.run_dir, line));
+  }
+  changed.throw_if_any();
+}
 
 }  // namespace
 
-int run_training(RunConfig& config, const std::string& config_yaml, const std::string& resume_from, Env& env) {
-  return Run(config, config_yaml, resume_from, env).train();
+int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env) {
+  const RunDirectory directory(env, config.run_dir);
+  if (!resume) {
+    directory.require_fresh();
+    return Run(config, config_yaml, nullptr, false, env).train();
+  }
+  directory.require_run();
+  require_same_config(config);
+  CheckpointStore checkpoints(env, config.run_dir);
+  checkpoints.recover();
+  std::optional<LoadedCheckpoint> checkpoint;
+  if (const auto newest = checkpoints.latest(); newest.empty()) {
+    log::info("{} has no checkpoint yet: starting again", config.run_dir);
+  } else {
+    checkpoint = CheckpointStore::load(env, newest);
+  }
+  Run run(config, config_yaml, checkpoint ? &*checkpoint : nullptr, true, env);
+  checkpoint.reset();  // its copy of the weights
+  return run.train();
 }
 
 }  // namespace gfsa::train
