@@ -56,6 +56,7 @@ data::ImageDatasetOptions ImageClassification::dataset_options(bool train) const
   options.channels = static_cast<int>(model_config_->channels());
   options.seed = seed_;
   options.cache_bytes = data_.cache_mb << 20;
+  options.classes = model_config_->classes();
   return options;
 }
 
@@ -69,7 +70,8 @@ void ImageClassification::build(ParameterStore& store, uint64_t seed, int64_t ba
   const auto classes = static_cast<int64_t>(class_names_.size());
   if (model_config_->classes() == 0) model_config_->set_classes(classes);
   if (model_config_->classes() < classes) {
-    bad_input("model.classes: is {}, expected at least {}, the number of classes in the data (or leave it out)", model_config_->classes(), classes);
+    bad_input("model.classes: is {}, expected at least {}, the number of classes in the data (or leave it out)",
+              model_config_->classes(), classes);
   }
   train_set_ = std::make_unique<data::ImageDataset>(train_source_, augment_, dataset_options(true));
   build_model(store);
@@ -109,7 +111,9 @@ Tensor ImageClassification::loss(const data::Batch& batch, const ForwardContext&
   return cross_entropy(logits, batch.has("targets") ? batch.at("targets") : batch.at("labels"), options);
 }
 
-std::unique_ptr<train::Evaluation> ImageClassification::evaluation() { return std::make_unique<ImageEvaluation>(*model_); }
+std::unique_ptr<train::Evaluation> ImageClassification::evaluation() {
+  return std::make_unique<ImageEvaluation>(*model_);
+}
 
 ParameterStore::LoadOptions ImageClassification::load_options() const {
   ParameterStore::LoadOptions options;
@@ -119,10 +123,13 @@ ParameterStore::LoadOptions ImageClassification::load_options() const {
   return options;
 }
 
-std::vector<std::string> ImageClassification::report() const { return {"attention in training: " + attention_.choice(DeviceType::cpu, true).text()}; }
+std::vector<std::string> ImageClassification::report() const {
+  return {"attention in training: " + attention_.choice(DeviceType::cpu, true).text()};
+}
 
 std::string ImageClassification::data_summary() const {
-  return fmt::format("{} + {} pictures of {} classes", human_count(train_source_->size()), human_count(val_source_->size()), class_names_.size());
+  return fmt::format("{} + {} pictures of {} classes", human_count(train_source_->size()),
+                     human_count(val_source_->size()), class_names_.size());
 }
 
 void ImageClassification::show(const data::Batch& batch, const std::string& png_path) {
