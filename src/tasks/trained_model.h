@@ -16,12 +16,12 @@ namespace gfsa::tasks {
 // What to load.
 struct ModelChoice {
   // A run directory (its newest checkpoint), a checkpoint folder, or a .safetensors file.
-  std::string path;
+  std::string path = {};
   // The YAML of a .safetensors file that has none beside it; "" otherwise.
-  std::string config;
-  std::vector<std::string> overrides;  // "key.path=value"
-  bool ema = false;                    // averaged weights (also if the config says eval.ema)
-  bool best = false;                   // of a run directory: the checkpoint with the best evaluation
+  std::string config = {};
+  std::vector<std::string> overrides = {};  // "key.path=value"
+  bool ema = false;                         // averaged weights (also if the config says eval.ema)
+  bool best = false;                        // of a run directory: the checkpoint with the best evaluation
 };
 
 // A model ready for evaluation; no data has been opened. Everything that does not fit is bad input: a path that is
