@@ -10,6 +10,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "ops/lanes.h"
 
 namespace gfsa {
 namespace {
@@ -64,34 +65,24 @@ struct RowSums {
 
 template <class T, class A = acc_t<T>>
 inline void add_piece(RowSums<A>& row, const T* x, const A* t, int64_t n) {
-  A largest = row.largest;
-#pragma omp simd reduction(max : largest)
-  for (int64_t c = 0; c < n; ++c) {
-    const A v = static_cast<A>(x[c]);
-    largest = v > largest ? v : largest;
-  }
+  const A largest = std::max(row.largest, lane_max<A>(n, [=](int64_t c) { return static_cast<A>(x[c]); }));
   // Only -inf so far: nothing to subtract.
   const A shift = largest == -std::numeric_limits<A>::infinity() ? A(0) : largest;
-  A exponentials = 0, logits = 0;
-#pragma omp simd reduction(+ : exponentials, logits)
-  for (int64_t c = 0; c < n; ++c) {
-    const A v = static_cast<A>(x[c]);
-    exponentials += math::exp(v - shift);
-    logits += v - shift;
-  }
+  const auto [exponentials, logits] = lane_sums<A>(n, [=](int64_t c, A& exponential, A& logit) {
+    logit = static_cast<A>(x[c]) - shift;
+    exponential = math::exp_nonpositive(logit);
+  });
   if (row.exponentials != 0)
     row.exponentials *= std::exp(static_cast<double>(row.largest) - static_cast<double>(shift));
   row.exponentials += static_cast<double>(exponentials);
   row.logits += static_cast<double>(logits) + static_cast<double>(n) * static_cast<double>(shift);
   row.largest = largest;
   if (t == nullptr) return;
-  A targets = 0, product = 0;
-#pragma omp simd reduction(+ : targets, product)
-  for (int64_t c = 0; c < n; ++c) {
+  const auto [targets, product] = lane_sums<A>(n, [=](int64_t c, A& target, A& with_logit) {
+    target = t[c];
     // A class of probability 0 adds nothing, also where its logit is -inf.
-    product += t[c] == A(0) ? A(0) : t[c] * (static_cast<A>(x[c]) - shift);
-    targets += t[c];
-  }
+    with_logit = target == A(0) ? A(0) : target * (static_cast<A>(x[c]) - shift);
+  });
   row.targets += static_cast<double>(targets);
   row.product += static_cast<double>(product) + static_cast<double>(targets) * static_cast<double>(shift);
 }
@@ -156,19 +147,20 @@ void backward(const Problem& p, const RowState<A>* states, double scale_of_row, 
           if (p.hard) {
 #pragma omp simd
             for (int64_t c = 0; c < p.classes; ++c)
-              dxr[c] = T(math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even);
+              dxr[c] = T(math::exp_nonpositive(static_cast<A>(xr[c]) - largest - log_sum) * weight - even);
           } else {
             const A* t = soft + r * p.classes;
 #pragma omp simd
             for (int64_t c = 0; c < p.classes; ++c) {
-              dxr[c] = T(math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even - t[c] * keep);
+              dxr[c] =
+                  T(math::exp_nonpositive(static_cast<A>(xr[c]) - largest - log_sum) * weight - even - t[c] * keep);
             }
           }
         } else {
           const A* t = p.hard ? nullptr : soft + r * p.classes;
 #pragma omp simd
           for (int64_t c = 0; c < p.classes; ++c) {
-            const A g = math::exp(static_cast<A>(xr[c]) - largest - log_sum) * weight - even -
+            const A g = math::exp_nonpositive(static_cast<A>(xr[c]) - largest - log_sum) * weight - even -
                         (t == nullptr ? A(0) : t[c] * keep);
             dxr[c] = T(static_cast<A>(dxr[c]) + g);
           }
@@ -176,7 +168,7 @@ void backward(const Problem& p, const RowState<A>* states, double scale_of_row, 
         if (p.hard) {
           // softmax - 1 without cancellation would need the other classes' sum; the difference is exact enough near 0
           // and 1.
-          const A g = math::exp(static_cast<A>(xr[target]) - largest - log_sum) * weight - even - keep;
+          const A g = math::exp_nonpositive(static_cast<A>(xr[target]) - largest - log_sum) * weight - even - keep;
           dxr[target] = T(before + g);
         }
       }

@@ -16,6 +16,7 @@
 #include "core/cpu/simd.h"
 #include "core/dtype.h"
 #include "core/tensor.h"
+#include "ops/lanes.h"
 
 namespace gfsa::row_norm {
 
@@ -35,18 +36,13 @@ void forward(const In* x, const A* weight, const A* bias, Out* y, A* mean, A* rs
         Out* yr = y + r * columns;
         A m = 0;
         if constexpr (kCentred) {
-          A sum = 0;
-#pragma omp simd reduction(+ : sum)
-          for (int64_t c = 0; c < columns; ++c) sum += static_cast<A>(xr[c]);
-          m = sum / static_cast<A>(columns);
+          m = lane_sum<A>(columns, [=](int64_t c) { return static_cast<A>(xr[c]); }) / static_cast<A>(columns);
           mean[r] = m;
         }
-        A squares = 0;
-#pragma omp simd reduction(+ : squares)
-        for (int64_t c = 0; c < columns; ++c) {
+        const A squares = lane_sum<A>(columns, [=](int64_t c) {
           const A d = static_cast<A>(xr[c]) - m;
-          squares += d * d;
-        }
+          return d * d;
+        });
         const A s = A(1) / std::sqrt(squares / static_cast<A>(columns) + static_cast<A>(eps));
         rstd[r] = s;
         if (bias != nullptr) {
@@ -85,13 +81,10 @@ void backward(const In* x, const A* weight, const A* mean, const A* rstd, const 
           }
         }
         if (dx == nullptr) continue;
-        A sum = 0, with_xhat = 0;
-#pragma omp simd reduction(+ : sum, with_xhat)
-        for (int64_t c = 0; c < columns; ++c) {
-          const A g = static_cast<A>(dyr[c]) * weight[c];
-          sum += g;
-          with_xhat += g * ((static_cast<A>(xr[c]) - m) * s);
-        }
+        const auto [sum, with_xhat] = lane_sums<A>(columns, [=](int64_t c, A& g, A& g_xhat) {
+          g = static_cast<A>(dyr[c]) * weight[c];
+          g_xhat = g * ((static_cast<A>(xr[c]) - m) * s);
+        });
         const A a = kCentred ? sum / static_cast<A>(columns) : A(0), b = with_xhat / static_cast<A>(columns);
         In* dxr = dx + r * columns;
         if (accumulate) {

@@ -11,6 +11,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "ops/lanes.h"
 
 namespace gfsa {
 namespace {
@@ -22,27 +23,21 @@ void forward(const T* x, T* y, int64_t rows, int64_t columns) {
   using A = acc_t<T>;
   constexpr A kInfinity = std::numeric_limits<A>::infinity();
   parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
-    std::vector<A> buffer(static_cast<size_t>(columns));
+    // Whole lanes: what stands behind the row adds nothing to maximum and sum.
+    const int64_t padded = (columns + kLanes - 1) / kLanes * kLanes;
+    std::vector<A> buffer(static_cast<size_t>(padded), -kInfinity);
     A* e = buffer.data();
     simd::run([&] {
       for (int64_t r = begin; r < end; ++r) {
         const T* xr = x + r * columns;
         T* yr = y + r * columns;
-        A largest = -kInfinity;
-#pragma omp simd reduction(max : largest)
-        for (int64_t c = 0; c < columns; ++c) {
-          const A v = static_cast<A>(xr[c]);
-          largest = v > largest ? v : largest;
-        }
+#pragma omp simd
+        for (int64_t c = 0; c < columns; ++c) e[c] = static_cast<A>(xr[c]);
+        const A largest = lane_max<A>(padded, [=](int64_t c) { return e[c]; });
         // An all -inf row keeps 0, so that its exponentials are 0 and not NaN (and those of NaN stay NaN).
         const A shift = largest == -kInfinity ? A(0) : largest;
-        A sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t c = 0; c < columns; ++c) {
-          const A v = math::exp(static_cast<A>(xr[c]) - shift);
-          e[c] = v;
-          sum += v;
-        }
+        const A sum = lane_sum<A>(padded, [=](int64_t c) { return e[c] = math::exp_nonpositive(e[c] - shift); });
+        std::fill(e + columns, e + padded, -kInfinity);
         if constexpr (kLog) {
           const A offset = sum == A(0) ? A(0) : shift + std::log(sum);
 #pragma omp simd
@@ -69,29 +64,22 @@ void backward(const T* y, const T* dy, T* dx, bool accumulate, int64_t rows, int
         const T* dyr = dy + r * columns;
         T* dxr = dx + r * columns;
         if (!accumulate) std::fill(dxr, dxr + columns, T(A(0)));
-        A sum = 0, largest = -kInfinity;
         if constexpr (kLog) {
-#pragma omp simd reduction(+ : sum) reduction(max : largest)
-          for (int64_t c = 0; c < columns; ++c) {
-            const A v = static_cast<A>(yr[c]);
-            sum += static_cast<A>(dyr[c]);
-            largest = v > largest ? v : largest;
-          }
+          const A largest = lane_max<A>(columns, [=](int64_t c) { return static_cast<A>(yr[c]); });
+          const A sum = lane_sum<A>(columns, [=](int64_t c) { return static_cast<A>(dyr[c]); });
           if (largest == -kInfinity) continue;
 #pragma omp simd
           for (int64_t c = 0; c < columns; ++c) {
-            const A g = static_cast<A>(dyr[c]) - math::exp(static_cast<A>(yr[c])) * sum;
+            const A g = static_cast<A>(dyr[c]) - math::exp_nonpositive(static_cast<A>(yr[c])) * sum;
             dxr[c] = T(before * static_cast<A>(dxr[c]) + g);
           }
         } else {
           // Rounded to bf16, y no longer sums to 1; dividing by what it sums to keeps dx free of dy's constant part.
-          A total = 0;
-#pragma omp simd reduction(+ : sum, total)
-          for (int64_t c = 0; c < columns; ++c) {
-            sum += static_cast<A>(dyr[c]) * static_cast<A>(yr[c]);
-            total += static_cast<A>(yr[c]);
-          }
-          if (total != A(0)) sum /= total;
+          const auto [product, total] = lane_sums<A>(columns, [=](int64_t c, A& dy_y, A& just_y) {
+            just_y = static_cast<A>(yr[c]);
+            dy_y = static_cast<A>(dyr[c]) * just_y;
+          });
+          const A sum = total == A(0) ? A(0) : product / total;
 #pragma omp simd
           for (int64_t c = 0; c < columns; ++c) {
             const A g = static_cast<A>(yr[c]) * (static_cast<A>(dyr[c]) - sum);
