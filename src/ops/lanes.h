@@ -9,7 +9,7 @@
 
 namespace gfsa {
 
-inline constexpr int64_t kLanes = 64;
+inline constexpr int64_t kLanes = 32;
 
 template <class A>
 inline A fold_sum(A* lanes) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "autograd/autograd.h"
@@ -23,9 +24,10 @@ void forward(const T* x, T* y, int64_t rows, int64_t columns) {
   using A = acc_t<T>;
   constexpr A kInfinity = std::numeric_limits<A>::infinity();
   parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
-    // Whole lanes: what stands behind the row adds nothing to maximum and sum.
-    const int64_t padded = (columns + kLanes - 1) / kLanes * kLanes;
-    std::vector<A> buffer(static_cast<size_t>(padded), -kInfinity);
+    // Whole vectors: what stands behind the row adds nothing to the sum.
+    constexpr int64_t kVector = std::is_same_v<A, float> ? 16 : 1;
+    const int64_t padded = (columns + kVector - 1) / kVector * kVector;
+    std::vector<A> buffer(static_cast<size_t>(padded));
     A* e = buffer.data();
     simd::run([&] {
       for (int64_t r = begin; r < end; ++r) {
@@ -33,11 +35,13 @@ void forward(const T* x, T* y, int64_t rows, int64_t columns) {
         T* yr = y + r * columns;
 #pragma omp simd
         for (int64_t c = 0; c < columns; ++c) e[c] = static_cast<A>(xr[c]);
-        const A largest = lane_max<A>(padded, [=](int64_t c) { return e[c]; });
+        const A largest = lane_max<A>(columns, [=](int64_t c) { return e[c]; });
         // An all -inf row keeps 0, so that its exponentials are 0 and not NaN (and those of NaN stay NaN).
         const A shift = largest == -kInfinity ? A(0) : largest;
-        const A sum = lane_sum<A>(padded, [=](int64_t c) { return e[c] = math::exp_nonpositive(e[c] - shift); });
         std::fill(e + columns, e + padded, -kInfinity);
+#pragma omp simd
+        for (int64_t c = 0; c < padded; ++c) e[c] = math::exp_nonpositive(e[c] - shift);
+        const A sum = lane_sum<A>(columns, [=](int64_t c) { return e[c]; });
         if constexpr (kLog) {
           const A offset = sum == A(0) ? A(0) : shift + std::log(sum);
 #pragma omp simd
