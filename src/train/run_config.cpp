@@ -52,7 +52,7 @@ void EvalConfig::describe(config::Schema& s) {
   s.field("split", split)
       .not_empty()
       .resume_may_change()
-      .doc("Which part of the data is evaluated: val is data.val_split.");
+      .doc("Which part of the data is evaluated: val and train stand for data.val_split and data.train_split.");
   s.field("ema", ema).resume_may_change().doc("Evaluate the averaged weights (train.ema) instead of the trained ones.");
 }
 

@@ -1,6 +1,9 @@
 #include "train/summary.h"
 
 #include <algorithm>
+#include <limits>
+#include <map>
+#include <utility>
 
 #include "formats/plot.h"
 #include "train/metrics.h"
@@ -62,45 +65,71 @@ LineChart chart_of(const Rows& rows, const std::string& title, const std::string
   return chart;
 }
 
-// The number in "blocks.3.attn.gfsa.wK", or -1: names a layer in a legend.
-std::string short_name(const std::string& name) {
+// "layer 3" for "blocks.3.attn.gfsa.wK".
+std::string layer_name(const std::string& name) {
   const size_t digit = name.find_first_of("0123456789");
   if (digit == std::string::npos) return name;
   return fmt::format("layer {}", std::stoi(name.substr(digit)));
 }
 
+// "wK" of "blocks.3.attn.gfsa.wK".
+std::string kind_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
+
 // The learned coefficients of one kind ("wK"): a line a head, a colour a layer.
 std::vector<LineChart> coefficient_charts(const Rows& rows) {
   std::vector<LineChart> charts;
-  std::vector<std::vector<std::string>> layers;  // of each chart
+  std::vector<std::map<std::string, size_t>> firsts;  // of each chart: where a parameter's lines begin
   for (const auto& row : rows) {
     for (const auto& [name, values] : row.coefficients) {
-      const std::string kind = name.substr(name.rfind('.') + 1);
-      const std::string title = fmt::format("learned {}: a colour for each layer, a line for each head", kind);
+      const std::string title = fmt::format("learned {}: a colour a layer, a line a head", kind_of(name));
       size_t c = 0;
       while (c < charts.size() && charts[c].title != title) ++c;
       if (c == charts.size()) {
         charts.push_back({.title = title, .x_label = "epoch", .y_label = "", .series = {}});
-        layers.emplace_back();
+        firsts.emplace_back();
       }
       auto& series = charts[c].series;
-      const size_t layer = static_cast<size_t>(std::find(layers[c].begin(), layers[c].end(), name) - layers[c].begin());
-      if (layer == layers[c].size()) layers[c].push_back(name);
-      for (size_t h = 0; h < values.size(); ++h) {
-        const auto it = std::find_if(series.begin(), series.end(), [&, seen = size_t{0}](const Series& s) mutable {
-          return s.color == static_cast<int>(layer) && seen++ == h;
-        });
-        Series& line = it != series.end() ? *it : series.emplace_back();
-        if (line.x.empty()) {
-          line.name = h == 0 ? short_name(name) : "";
-          line.color = static_cast<int>(layer);
-        }
-        line.x.push_back(row.epoch);
-        line.y.push_back(values[h]);
+      const auto [first, is_new] = firsts[c].emplace(name, series.size());
+      if (is_new) {
+        series.resize(series.size() + values.size());
+        for (size_t i = first->second; i < series.size(); ++i) series[i].color = static_cast<int>(firsts[c].size()) - 1;
+        if (!values.empty()) series[first->second].name = layer_name(name);
+      }
+      for (size_t h = 0; h < values.size() && first->second + h < series.size(); ++h) {
+        series[first->second + h].x.push_back(row.epoch);
+        series[first->second + h].y.push_back(values[h]);
       }
     }
   }
   return charts;
+}
+
+// Their latest values, layers by heads.
+std::vector<HeatMap> coefficient_maps(const Rows& rows) {
+  const auto last = std::find_if(rows.rbegin(), rows.rend(), [](const auto& row) { return !row.coefficients.empty(); });
+  std::vector<HeatMap> maps;
+  if (last == rows.rend()) return maps;
+  for (const auto& [name, values] : last->coefficients) {
+    const std::string title = fmt::format("learned {} after step {}", kind_of(name), last->step);
+    auto map = std::find_if(maps.begin(), maps.end(), [&](const HeatMap& m) { return m.title == title; });
+    if (map == maps.end()) {
+      map = maps.insert(maps.end(), HeatMap{.title = title,
+                                            .x_label = "head",
+                                            .y_label = "",
+                                            .values = {},
+                                            .row_names = {},
+                                            .column_names = {},
+                                            .value_label = kind_of(name)});
+      map->columns = static_cast<int64_t>(values.size());
+    }
+    map->rows += 1;
+    map->row_names.push_back(layer_name(name));
+    for (int64_t h = 0; h < map->columns; ++h) {
+      const bool has = h < static_cast<int64_t>(values.size());
+      map->values.push_back(has ? values[static_cast<size_t>(h)] : std::numeric_limits<double>::quiet_NaN());
+    }
+  }
+  return maps;
 }
 
 }  // namespace
@@ -119,6 +148,7 @@ void write_summary(Env& env, const std::string& run_dir, const Facts& facts) {
   add(chart_of(rows, "learning rate", "lr", {"train"}));
   add(chart_of(rows, "gradient norm", "grad_norm", {"train"}));
   for (auto& chart : coefficient_charts(rows)) add(std::move(chart));
+  for (auto& map : coefficient_maps(rows)) charts.emplace_back(std::move(map));
   if (!charts.empty()) save_grid(env, run_dir + "/curves.png", charts, 2);
 
   std::string text = fmt::format("# {}\n\n| | |\n|---|---|\n", run_dir);
