@@ -92,10 +92,11 @@ std::unique_ptr<data::BatchOrder> ImageClassification::train_order() const {
 }
 
 std::unique_ptr<data::BatchMaker> ImageClassification::eval_batches(const std::string& split) {
+  // "train" and "val" are what the configuration takes for them, whatever the source calls it.
   std::shared_ptr<const data::ImageSource> source;
-  if (split == data_.val_split) {
+  if (split == "val" || split == data_.val_split) {
     source = val_source_ ? val_source_ : data_.open_val();
-  } else if (split == data_.train_split) {
+  } else if (split == "train" || split == data_.train_split) {
     source = train_source_ ? train_source_ : data_.open_train();
   } else {
     source = data_.open(split);
