@@ -85,7 +85,11 @@ Param ParameterStore::declare(const std::string& name, const Shape& shape, const
   return Param(&parameters_.back());
 }
 
-void ParameterStore::alias(const std::string& name, const std::string& other) { aliases_[other] = name; }
+void ParameterStore::alias(const std::string& name, const std::string& other) {
+  if (!by_name_.contains(name)) fail("{}: no such parameter, but {} is to be another name of it", name, other);
+  if (by_name_.contains(other)) fail("{}: is a parameter itself, it cannot be another name of {}", other, name);
+  aliases_[other] = name;
+}
 
 void ParameterStore::materialize(uint64_t seed, DType dtype, Device device) {
   int64_t total = 0;

@@ -63,7 +63,7 @@ class ParameterStore {
 
   // Called through Scope::param while the model is built. A second declaration of a name is an error.
   Param declare(const std::string& name, const Shape& shape, const Init& init);
-  // Another name under which `name` may stand in files (e.g. "blocks.0.attn.lamb").
+  // Another name under which the declared parameter `name` may stand in files (e.g. "blocks.0.attn.lamb").
   void alias(const std::string& name, const std::string& other);
 
   // Allocates values and gradients (flat, every parameter 64-byte aligned, padding zero) and initialises from the seed.

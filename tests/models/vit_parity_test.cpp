@@ -131,6 +131,27 @@ TEST_P(VitParity, LogitsGradientsAndTwentySteps) {
   }
 }
 
+// bf16 between the matrix products, f32 weights, norms, softmax and loss: the same curve within bf16's 8 bits.
+TEST(VitBf16, TwentyStepsInBf16FollowTheF32Losses) {
+  for (const GoldenCase& c : kCases) {
+    const Golden golden(c);
+    Subject s(c, "auto", DType::f32);
+    s.context.compute = DType::bf16;
+    Optimizer& optimizer = s.sections.optimizer.bind(s.store);
+    const auto losses = golden.at("losses_f32").to_vector<double>();
+    for (size_t step = 0; step < losses.size(); ++step) {
+      const auto by = static_cast<int64_t>(step);
+      s.store.clear_grads();
+      const Tensor loss = s.loss(rolled(golden.at("images"), by), rolled(golden.at("labels"), by));
+      ASSERT_EQ(loss.dtype(), DType::f32);
+      EXPECT_NEAR(loss.item(), losses[step], 0.02 * losses[step]) << c.name << " step " << step;
+      backward(loss);
+      s.store.complete_grads();
+      optimizer.step(optimizer.lr());
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, VitParity,
                          testing::Combine(testing::Range<size_t>(0, std::size(kCases)),
                                           testing::Values("explicit", "two_pass"),
