@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "base/threads.h"
 #include "support/temporary_folder.h"
 #include "train/checkpoint.h"
 #include "train/fake_task.h"
@@ -18,6 +19,9 @@ using testing::HasSubstr;
 
 class TrainerTest : public testing::Test {
  protected:
+  TrainerTest() { set_threads(1); }
+  ~TrainerTest() override { set_threads(0); }
+
   // A run in folder `name`; `prepare` may change the task before it begins.
   int train(const std::string& name, std::vector<std::string> overrides = {}, bool resume = false,
             const std::function<void(FakeTask&)>& prepare = {}) {
