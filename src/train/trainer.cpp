@@ -43,7 +43,7 @@ class Run {
     log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()),
               config_.task->data_summary(), session_.total_steps(), config_.train.batch_size * config_.train.accumulate,
               directory_.path());
-    if (p.step > 0) log::info("going on after step {} of {}", p.step, session_.total_steps());
+    if (saved_) log::info("going on after step {} of {}", p.step, session_.total_steps());
     if (p.step == 0) log_coefficients();
     while (true) {
       // What step p.step entails comes first, so that a run that was stopped before it does it when it goes on.
