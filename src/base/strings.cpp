@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 namespace gfsa {
 namespace {
@@ -75,7 +76,7 @@ std::string human_count(int64_t count) {
 
 std::string human_seconds(double s) {
   if (s < 60) return fmt::format("{:.1f} s", s);
-  const auto whole = static_cast<int64_t>(s + 0.5);
+  const auto whole = static_cast<int64_t>(std::llround(s));
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }

@@ -121,7 +121,7 @@ void append_table(const std::vector<Declaration>& keys, std::string& out) {
     if (!key.doc.empty()) words.push_back(key.doc);
     if (!key.field.unit.empty()) words.push_back("Unit: " + key.field.unit + ".");
     if (!key.field.source.empty()) words.push_back("Source: " + key.field.source + ".");
-    if (key.field.resume_may_change) words.push_back("May change on resume.");
+    if (key.field.resume_may_change) words.emplace_back("May change on resume.");
     const std::string preset = default_text(key);
     out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, cell(expected_text(key)),
                        preset.starts_with("none,") ? preset : "`" + cell(preset) + "`",
