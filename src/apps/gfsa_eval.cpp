@@ -44,7 +44,8 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--split", a.split, "Which part of the data (default: the config's eval.split)")->type_name("NAME");
   app.add_flag("--ema", a.ema, "Use the averaged weights");
   app.add_flag("--best", a.best, "Of a run, the checkpoint with the best evaluation instead of the newest");
-  app.add_option("--batch-size", a.batch_size, "Samples of a batch; changes speed and memory, not results")
+  app.add_option("--batch-size", a.batch_size,
+                 "Samples loaded at once, rounded up to whole blocks of 32; changes no result")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   app.add_option("--output", a.output,
@@ -90,16 +91,6 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
   return out;
 }
 
-int diagnose(const Arguments& a, tasks::TrainedModel& trained, const std::string& split) {
-  const auto batches = trained.task().eval_batches(split);
-  const Tensor images = tasks::sample_images(*batches, a.diagnose_samples);
-  const auto diagnosis = tasks::diagnose(trained.model(), images, trained.config().compute());
-  for (const auto& path : tasks::save_diagnosis(Env::real(), a.diagnose, diagnosis, trained.task().coefficients())) {
-    std::printf("%s\n", path.c_str());
-  }
-  return kExitDone;
-}
-
 int run(const Arguments& a) {
   Env& env = Env::real();
   std::vector<tasks::EvaluationReport> reports;
@@ -109,29 +100,23 @@ int run(const Arguments& a) {
     const std::string split = a.split.empty() ? trained.config().eval.split : a.split;
     const int64_t batch_size = a.batch_size > 0 ? a.batch_size : trained.batch_size();
     if (!a.predict.empty()) {
-      const int64_t n = tasks::predict_file(trained, a.predict, a.output, batch_size);
+      const int64_t n = tasks::predict_file(trained, a.predict, a.output);
       std::printf("%s: logits of %lld pictures\n", a.output.c_str(), static_cast<long long>(n));
       return kExitDone;
     }
-    if (!a.diagnose.empty()) return diagnose(a, trained, split);
+    if (!a.diagnose.empty()) {
+      const auto paths = tasks::diagnose_split(trained, split, a.diagnose_samples, a.diagnose, env);
+      std::printf("%s\n", fmt::format("{}", fmt::join(paths, "\n")).c_str());
+      return kExitDone;
+    }
     reports.push_back(tasks::evaluate(trained, split, batch_size));
     if (choices.size() > 1) continue;
     std::fputs(tasks::to_text(reports.back()).c_str(), stdout);
-    std::string folder = a.output_dir;
-    if (folder.empty() && !trained.run_directory().empty()) folder = trained.run_directory() + "/eval";
-    if (folder.empty()) continue;
-    env.create_directories(folder);
-    const std::string png = fmt::format("{}/confusion_{}{}.png", folder, split, trained.averaged() ? "_ema" : "");
-    tasks::save_confusion(env, png, reports.back());
-    std::printf("\nconfusion matrix: %s\n", png.c_str());
+    const std::string png = tasks::save_confusion(env, a.output_dir, trained, reports.back());
+    if (!png.empty()) std::printf("\nconfusion matrix: %s\n", png.c_str());
   }
   if (reports.size() > 1) std::fputs(tasks::comparison_text(reports).c_str(), stdout);
-  if (a.output.empty()) return kExitDone;
-  if (a.output.ends_with(".csv")) {
-    env.write(a.output, tasks::comparison_csv(reports));
-  } else {
-    env.write(a.output, reports.size() > 1 ? tasks::comparison_json(reports) : tasks::to_json(reports[0]));
-  }
+  if (!a.output.empty()) tasks::save_reports(env, a.output, reports);
   return kExitDone;
 }
 

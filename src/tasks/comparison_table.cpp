@@ -78,4 +78,12 @@ std::string comparison_json(const std::vector<EvaluationReport>& reports) {
   return all.dump(2) + "\n";
 }
 
+void save_reports(Env& env, const std::string& path, const std::vector<EvaluationReport>& reports) {
+  if (path.ends_with(".csv")) {
+    env.write(path, comparison_csv(reports));
+  } else {
+    env.write(path, reports.size() == 1 ? to_json(reports[0]) : comparison_json(reports));
+  }
+}
+
 }  // namespace gfsa::tasks

@@ -16,4 +16,7 @@ std::string comparison_csv(const std::vector<EvaluationReport>& reports);
 // A list of to_json(report), without the classes and the confusion.
 std::string comparison_json(const std::vector<EvaluationReport>& reports);
 
+// One file, by its name's end: .csv a line each; .json to_json(report) of one, comparison_json of several.
+void save_reports(Env& env, const std::string& path, const std::vector<EvaluationReport>& reports);
+
 }  // namespace gfsa::tasks

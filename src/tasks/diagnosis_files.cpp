@@ -31,7 +31,7 @@ std::string last_part(const std::string& name) { return name.substr(name.rfind('
 // What coefficient i of a table row (cu, c0, c1, ...) is called.
 std::string coefficient_name(size_t i) { return i == 0 ? "cu" : fmt::format("c{}", i - 1); }
 
-// Mode k's share of the highest frequency, half a turn a token.
+// Mode k as a share of the highest frequency there is, which changes sign from token to token.
 double frequency(size_t k, int64_t tokens) { return 2 * static_cast<double>(k) / static_cast<double>(tokens); }
 
 std::string response_csv(const Diagnosis& d) {
@@ -54,7 +54,7 @@ std::vector<Chart> response_charts(const Diagnosis& d) {
     const auto& layer = d.layers[l];
     LineChart chart;
     chart.title = fmt::format("layer {}: {}", l, layer.filtered ? "filtered (solid), A (dashed)" : "A (no filter)");
-    chart.x_label = "frequency (1 is half a turn a token)";
+    chart.x_label = "frequency (share of the highest)";
     chart.y_label = "gain";
     chart.log_y = true;
     for (size_t h = 0; h < layer.heads.size(); ++h) {
@@ -184,6 +184,14 @@ std::vector<std::string> save_diagnosis(Env& env, const std::string& folder, con
   save("singular_values", singular_csv(d), {singular_chart(d)});
   save("coefficients", coefficient_csv(d, learned), coefficient_charts(d, learned));
   return paths;
+}
+
+std::vector<std::string> diagnose_split(TrainedModel& trained, const std::string& split, int64_t count,
+                                        const std::string& folder, Env& env) {
+  const auto batches = trained.task().eval_batches(split);
+  const Tensor images = sample_images(*batches, count);
+  const Diagnosis d = diagnose(trained.model(), images, trained.config().compute());
+  return save_diagnosis(env, folder, d, trained.task().coefficients());
 }
 
 }  // namespace gfsa::tasks

@@ -48,7 +48,8 @@ Estimate wilson_interval(int64_t hits, int64_t count) {
   const double center = (p + z2 / (2 * n)) / (1 + z2 / n);
   const double half = kZ / (1 + z2 / n) * std::sqrt(p * (1 - p) / n + z2 / (4 * n * n));
   // At p = 0 and p = 1 an end is p itself, but for rounding.
-  return {100 * p, 100 * (hits == 0 ? 0 : center - half), 100 * (hits == count ? 1 : center + half)};
+  return {100.0 * static_cast<double>(hits) / n, 100 * (hits == 0 ? 0 : center - half),
+          100 * (hits == count ? 1 : center + half)};
 }
 
 Estimate mean_interval(const std::vector<double>& values) {
@@ -198,17 +199,23 @@ HeatMap confusion_map(const EvaluationReport& r) {
   for (const auto& c : r.classes) {
     map.row_names.push_back(c.name);
     for (size_t p = 0; p < r.classes.size(); ++p) {
-      map.values.push_back(percent(r.confusion[map.values.size()], c.samples));
+      map.values.push_back(std::round(percent(r.confusion[map.values.size()], c.samples)));
     }
   }
   map.column_names = map.row_names;
   return map;
 }
 
-void save_confusion(Env& env, const std::string& png_path, const EvaluationReport& r) {
+std::string save_confusion(Env& env, const std::string& folder, const TrainedModel& trained,
+                           const EvaluationReport& r) {
+  if (folder.empty() && trained.run_directory().empty()) return "";
+  const std::string target = folder.empty() ? trained.run_directory() + "/eval" : folder;
+  const std::string png_path = fmt::format("{}/confusion_{}{}.png", target, r.split, r.averaged ? "_ema" : "");
+  env.create_directories(target);
   constexpr int kLeast = 520, kMost = 1600, kCell = 14;  // points
   const int side = std::clamp(200 + kCell * static_cast<int>(r.classes.size()), kLeast, kMost);
   save_grid(env, png_path, {confusion_map(r)}, 1, {.width = side + 60, .height = side});
+  return png_path;
 }
 
 }  // namespace gfsa::tasks

@@ -58,8 +58,11 @@ EvaluationReport evaluate(TrainedModel& trained, const std::string& split, int64
 std::string to_text(const EvaluationReport& report);
 // `confusion` is a list of rows; it is left out above 100 classes.
 std::string to_json(const EvaluationReport& report);
-// Rows in percent of their class's samples; a class without samples stays white.
+// Rows in whole percent of their class's samples; a class without samples stays white.
 HeatMap confusion_map(const EvaluationReport& report);
-void save_confusion(Env& env, const std::string& png_path, const EvaluationReport& report);
+// As confusion_SPLIT.png (confusion_SPLIT_ema.png) in `folder`, or if that is "" in eval/ of the run directory. Returns
+// the path; "" if there is neither folder nor run directory and nothing was written.
+std::string save_confusion(Env& env, const std::string& folder, const TrainedModel& trained,
+                           const EvaluationReport& report);
 
 }  // namespace gfsa::tasks

@@ -6,11 +6,12 @@
 #include "base/strings.h"
 #include "data/image/show_batch.h"
 #include "ops/cross_entropy.h"
+#include "tasks/forward_blocks.h"
 
 namespace gfsa::tasks {
 
 void ImageEvaluation::add(const data::Batch& batch, int64_t real, const ForwardContext& c) {
-  const Tensor logits = model_.forward(batch.at("images"), c);  // [B, classes]
+  const Tensor logits = forward_in_blocks(model_, batch.at("images"), classes_, c);  // [B, classes]
   const Tensor& labels = batch.at("labels");
   const auto losses = cross_entropy_per_row(logits, labels).to_vector<double>();
   const auto scores = logits.to_vector<double>();
@@ -22,7 +23,7 @@ void ImageEvaluation::add(const data::Batch& batch, int64_t real, const ForwardC
     Sample s{label, std::max_element(row, row + classes) - row, false, losses[static_cast<size_t>(i)]};
     // Ties count against the label, so that a model that says the same of every class scores nothing.
     const auto better = std::count_if(row, row + classes, [&](double x) { return x >= row[label]; }) - 1;
-    s.in_top5 = better < 5;
+    s.in_top5 = better >= 0 && better < 5;  // -1: the logit is not a number
     samples_.push_back(s);
   }
 }
@@ -113,7 +114,7 @@ Tensor ImageClassification::loss(const data::Batch& batch, const ForwardContext&
 }
 
 std::unique_ptr<train::Evaluation> ImageClassification::evaluation() {
-  return std::make_unique<ImageEvaluation>(*model_);
+  return std::make_unique<ImageEvaluation>(*model_, model_config_->classes());
 }
 
 ParameterStore::LoadOptions ImageClassification::load_options() const {
@@ -123,6 +124,8 @@ ParameterStore::LoadOptions ImageClassification::load_options() const {
   }
   return options;
 }
+
+int64_t ImageClassification::evaluation_block() const { return kForwardBlock; }
 
 std::vector<std::string> ImageClassification::report() const {
   return {"attention in training: " + attention_.choice(DeviceType::cpu, true).text()};

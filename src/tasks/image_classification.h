@@ -17,7 +17,7 @@ namespace gfsa::tasks {
 // Per sample, in the order of evaluation.
 class ImageEvaluation : public train::Evaluation {
  public:
-  explicit ImageEvaluation(const ImageModel& model) : model_(model) {}
+  ImageEvaluation(const ImageModel& model, int64_t classes) : model_(model), classes_(classes) {}
   void add(const data::Batch& batch, int64_t real, const ForwardContext& c) override;
   train::Metrics result() const override;  // top1, top5 in percent; loss
 
@@ -30,6 +30,7 @@ class ImageEvaluation : public train::Evaluation {
 
  private:
   const ImageModel& model_;
+  int64_t classes_;
   std::vector<Sample> samples_;
 };
 
@@ -47,6 +48,7 @@ class ImageClassification : public train::Task {
   std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) override;
   Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) override;
   std::unique_ptr<train::Evaluation> evaluation() override;
+  int64_t evaluation_block() const override;
   std::pair<std::string, bool> primary_metric() const override { return {"top1", true}; }
   ParameterStore::LoadOptions load_options() const override;
   std::vector<std::pair<std::string, Tensor>> coefficients() const override { return model_->coefficients(); }

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "formats/tensor_file.h"
+#include "tasks/forward_blocks.h"
 
 namespace gfsa::tasks {
 
@@ -31,23 +32,16 @@ Tensor read_images(const std::string& path, const ImageModelConfig& model) {
   return to_tensor(bytes, where);
 }
 
-Tensor predict(TrainedModel& trained, const Tensor& images, int64_t batch_size) {
+Tensor predict(TrainedModel& trained, const Tensor& images) {
   const NoGrad guard;
   ForwardContext context;
   context.compute = trained.config().compute();
-  const int64_t n = images.dim(0);
-  const Tensor logits = Tensor::empty({n, trained.classes()}, DType::f32);
-  for (int64_t begin = 0; begin < n; begin += batch_size) {
-    const int64_t end = std::min(n, begin + batch_size);
-    logits.slice(0, begin, end).copy_from(trained.model().forward(images.slice(0, begin, end), context));
-  }
-  return logits;
+  return forward_in_blocks(trained.model(), images, trained.classes(), context);
 }
 
-int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, int64_t batch_size,
-                     Env& env) {
+int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, Env& env) {
   const Tensor images = read_images(input, trained.task().model_config());
-  const Tensor logits = predict(trained, images, batch_size);
+  const Tensor logits = predict(trained, images);
   write_tensors(env, output, {{"logits", logits}}, {{"weights", trained.weights()}});
   return images.dim(0);
 }

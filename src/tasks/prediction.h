@@ -14,12 +14,12 @@ namespace gfsa::tasks {
 // lists those that there are), another dtype (U8 is told to be normalised first), another shape.
 Tensor read_images(const std::string& path, const ImageModelConfig& model);
 
-// images f32 [N, C, H, W], N >= 0 -> logits f32 [N, classes].
-Tensor predict(TrainedModel& trained, const Tensor& images, int64_t batch_size);
+// images f32 [N, C, H, W], N >= 0 -> logits f32 [N, classes]; in blocks (forward_blocks.h).
+Tensor predict(TrainedModel& trained, const Tensor& images);
 
 // From file to file, written atomically: `logits`, with the weights' name in the metadata. Returns the number of
 // pictures.
-int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, int64_t batch_size,
+int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output,
                      Env& env = Env::real());
 
 }  // namespace gfsa::tasks

@@ -14,7 +14,8 @@ EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size
   run.evaluation = task.evaluation();
   data::UniformOrderOptions options;
   options.samples = batches.size();
-  options.batch_size = std::min(batch_size, batches.size());
+  const int64_t block = task.evaluation_block();
+  options.batch_size = std::min((batch_size + block - 1) / block * block, batches.size());
   options.shuffle = options.drop_last = options.even = false;
   const data::UniformOrder order(options);
   data::Loader loader(batches, order, task.loader_config(), {}, 1);

@@ -51,6 +51,8 @@ class Task {
   // whole optimizer step), so that accumulation over micro-batches adds up to one large batch.
   virtual Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) = 0;
   virtual std::unique_ptr<Evaluation> evaluation() = 0;
+  // Evaluation's batches begin at multiples of this many samples, so that a task can compute in blocks of one size.
+  virtual int64_t evaluation_block() const { return 1; }
   // Which figure decides about the best checkpoint ("top1"), and whether more of it is better.
   virtual std::pair<std::string, bool> primary_metric() const = 0;
 
