@@ -34,7 +34,8 @@ fi
 
 format() {
   local wrong
-  wrong=$(clang-format --dry-run "${sources[@]}" 2>&1 | sed -n 's/^\([^:]*\):.*/\1/p' | sort | uniq -c | sort -rn)
+  wrong=$(clang-format --dry-run "${sources[@]}" 2>&1 |
+    grep -oE '^[^ :]+:[0-9]+:[0-9]+: (warning|error): code' | cut -d: -f1 | sort | uniq -c | sort -rn || true)
   [ -z "$wrong" ] && { echo "clang-format: clean"; return; }
   echo "clang-format: places in files that differ from .clang-format (scripts/lint.sh --fix mends them):"
   echo "$wrong"
@@ -52,7 +53,7 @@ headers() {
     [ -f "${header%.h}.cpp" ] || alone+=("$header")
   done
   if printf '%s\n' "${alone[@]}" | xargs -P "$(nproc)" -I{} \
-    g++ -std=c++20 -fopenmp -fsyntax-only -Wall -Wextra -Wno-pragma-once-outside-header -I src -x c++ {}; then
+    g++ -std=c++20 -fopenmp -fsyntax-only -Wall -Wextra -Werror -I src -include {} -x c++ /dev/null; then
     echo "headers: ${#alone[@]} without a source compile by themselves"
   else
     found=1

@@ -108,7 +108,8 @@ class PosixEnv : public Env {
     const ssize_t n = ::write(fd, text.data(), text.size());
     const int error = errno;
     ::close(fd);
-    if (n != static_cast<ssize_t>(text.size())) fail("{}: append failed: {}", path, n < 0 ? std::strerror(error) : "short write");
+    if (n != static_cast<ssize_t>(text.size()))
+      fail("{}: append failed: {}", path, n < 0 ? std::strerror(error) : "short write");
   }
   bool exists(const std::string& path) override {
     std::error_code ec;

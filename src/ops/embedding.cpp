@@ -87,8 +87,8 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, std::optional<DTyp
   const Tensor index = indices.detach().contiguous(), table = weight.detach().contiguous();
   const int64_t* at = index.data<int64_t>();
   for (int64_t r = 0; r < rows; ++r) {
-    e.that(at[r] >= 0 && at[r] < vocabulary, "indices {}: element {} is {}, expected 0 to {}", indices.shape().text(), r,
-           at[r], vocabulary - 1);
+    e.that(at[r] >= 0 && at[r] < vocabulary, "indices {}: element {} is {}, expected 0 to {}", indices.shape().text(),
+           r, at[r], vocabulary - 1);
   }
   Shape shape = indices.shape();
   shape.push_back(columns);

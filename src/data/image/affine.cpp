@@ -50,9 +50,9 @@ void transform_nearest(const Image& in, const AffineMatrix& m, Image& out) {
   }
 }
 
-typedef double Double4 __attribute__((vector_size(32)));  // R G B and a lane of no meaning
+using Double4 = double __attribute__((vector_size(32)));  // R G B and a lane of no meaning
 
-typedef int32_t Int4 __attribute__((vector_size(16)));
+using Int4 = int32_t __attribute__((vector_size(16)));
 
 // Four 32-bit numbers a pixel, so that a pixel becomes doubles with one instruction.
 inline std::vector<int32_t> widen(const Image& image) {

@@ -12,7 +12,7 @@ namespace {
 // Why a policy's text cannot be read; "" if it can.
 std::string policy_problem(const std::string& text) {
   try {
-    AugmentPolicy(text, AugmentSettings{});
+    static_cast<void>(AugmentPolicy(text, AugmentSettings{}));
     return "";
   } catch (const Error& error) {
     return error.message();

@@ -8,7 +8,8 @@
 namespace gfsa::data {
 namespace {
 
-std::shared_ptr<const ImageSource> open_limited(const ImageSourceConfig* source, const std::string& split, int64_t limit) {
+std::shared_ptr<const ImageSource> open_limited(const ImageSourceConfig* source, const std::string& split,
+                                                int64_t limit) {
   if (source == nullptr) {
     bad_input("data.source is not set, expected {}", one_of(image_source_registry().names()));
   }
