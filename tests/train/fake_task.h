@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/autograd.h"
 #include "base/error.h"
 #include "config/printer.h"
 #include "config/reader.h"
@@ -76,6 +77,7 @@ class FakeTask : public Task {
     s.field("smoothing", smoothing).in(0, 1).doc("Label smoothing.");
     s.field("soft", soft).doc("Soft targets.");
     s.field("nan_sample", nan_sample).doc("A sample that holds a NaN, or -1.");
+    s.field("infinite_gradient", infinite_gradient).doc("The gradient of the bias is infinite, the loss is not.");
     s.field("version", version).resume_may_change().doc("Of the data.");
   }
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override {
@@ -104,7 +106,13 @@ class FakeTask : public Task {
     CrossEntropyOptions options;
     options.label_smoothing = smoothing;
     options.normalizer = normalizer;
-    return cross_entropy(logits(batch, c), batch.at(soft ? "targets" : "labels"), options);
+    Tensor x = logits(batch, c);
+    if (infinite_gradient)
+      x = record("poison", x.clone(), {x, *bias_}, [b = *bias_](Tensor dy, GradOut& out) {
+        out.give(0, dy);
+        out.give(1, Tensor::full(b.shape(), std::numeric_limits<double>::infinity(), DType::f32));
+      });
+    return cross_entropy(x, batch.at(soft ? "targets" : "labels"), options);
   }
 
   class FakeEvaluation : public Evaluation {
@@ -131,7 +139,7 @@ class FakeTask : public Task {
 
   int64_t samples = 44, eval_samples = 13, nan_sample = -1, version = 1;
   double drop = 0, smoothing = 0;
-  bool soft = false;
+  bool soft = false, infinite_gradient = false;
   std::function<void()> before_eval_batch;
 
  private:

@@ -85,6 +85,17 @@ TEST(Session, GivesTheSameBatchesUntilTheStepIsMade) {
   EXPECT_EQ(loss, run({}, 2).losses[1]);
 }
 
+// The same samples and weights, one step later: other elements are dropped.
+TEST(Session, DropoutDiffersFromStepToStep) {
+  const auto config = fake_config({"optimizer.lr=0", "samples=8", "train.accumulate=1", "drop=0.5"});
+  Session session(*config);
+  const auto batches = session.next_batches();
+  const double first = session.step_on(batches).loss;
+  EXPECT_EQ(session.step_on(batches).loss, first);
+  session.position.step = 1;
+  EXPECT_NE(session.step_on(batches).loss, first);
+}
+
 // The gradient of one step over 32 samples, cut into batches of this size.
 std::vector<double> gradient(int64_t batch_size, std::vector<std::string> overrides) {
   overrides.push_back(fmt::format("train.batch_size={}", batch_size));
@@ -160,6 +171,16 @@ TEST(Session, NotFiniteLossLeavesEverythingAsItWas) {
   EXPECT_THAT(message, testing::ContainsRegex("its samples are.* 5[ .]"));
   // The step can be tried again: it sees the same batches.
   EXPECT_EQ(message_of([&] { session.step(); }, kExitFailed), message);
+}
+
+// The loss is finite, its gradient is not.
+TEST(Session, NotFiniteGradientStopsTheStepToo) {
+  const auto config = fake_config({"infinite_gradient=true"});
+  Session session(*config);
+  const auto before = copy_of(session.snapshot(""));
+  EXPECT_THAT(message_of([&] { session.step(); }, kExitFailed),
+              HasSubstr("the first gradient that is not finite is that of head.bias"));
+  expect_same(before.model, copy_of(session.snapshot("")).model);
 }
 
 TEST(Session, NamesAParameterThatIsNotFinite) {
