@@ -13,10 +13,10 @@ namespace gfsa::data {
 struct PlanarImages {
   int64_t count = 0;
   int channels = 3, height = 0, width = 0;
-  std::vector<uint8_t> bytes;
-  std::vector<float> floats;
-  std::vector<int64_t> labels;  // [N], checked
-  std::vector<std::string> classes;
+  std::vector<uint8_t> bytes{};
+  std::vector<float> floats{};
+  std::vector<int64_t> labels{};  // [N], checked
+  std::vector<std::string> classes{};
 };
 
 class MemoryImages : public ImageSource {
