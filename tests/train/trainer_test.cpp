@@ -143,8 +143,12 @@ TEST_F(TrainerTest, KilledAfterAnyCheckpointItEndsAsIfUndisturbed) {
       env_.remove_all(fmt::format("{}/checkpoints/step-{:08}", folder_ / name, step));
     }
     env_.append(folder_ / name + "/metrics.jsonl", "{\"kind\":\"tra");  // a torn line
+    const std::string half = folder_ / name + "/checkpoints/.writing-step-00000099";
+    env_.create_directories(half);
+    env_.write(half + "/model.safetensors", "half");
     EXPECT_EQ(train(name, overrides, true), kExitDone);
     expect_same_end(name, "straight");
+    EXPECT_FALSE(env_.exists(half));
     const auto events = env_.list(folder_ / name + "/tensorboard");
     EXPECT_EQ(events.size(), 1u);
   }
