@@ -70,13 +70,14 @@ struct View {
   const uint8_t* row(int y) const { return data + static_cast<size_t>(y) * stride; }
 };
 
-typedef int32_t Int8 __attribute__((vector_size(32)));  // two pixels: R G B - of one row, R G B - of the next
+using Int8 = int32_t __attribute__((vector_size(32)));  // two pixels: R G B - of one row, R G B - of the next
 
 // Called through simd::run, as are the other pixel loops of this folder. gfsa_data is compiled without contraction to
 // fused multiply-adds (CMakeLists.txt), so every instruction set gives the same bits, and those are Pillow's.
 // Rows 2i and 2i + 1 of `in`, from row `first_row` on, to `rows` rows of `out`. Two rows fill a vector of eight.
 inline void resample_rows(const View& in, int first_row, int rows, const Taps& taps, Image& out) {
   std::vector<int32_t> pair_storage(static_cast<size_t>(in.width) * 8 + 8);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the next multiple of 32 bytes
   int32_t* pairs = reinterpret_cast<int32_t*>((reinterpret_cast<uintptr_t>(pair_storage.data()) + 31) & ~uintptr_t{31});
   const int out_width = out.width;
   for (int y = 0; y < rows; y += 2) {
