@@ -24,7 +24,7 @@ from torch.nn import functional as F
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "golden"))
 from vit import Vit  # noqa: E402
 
-MODEL = dict(width=96, depth=4, heads=3, patch=4, image=32, classes=10, pool="class_token", layer_scale=0.0)
+MODEL = dict(width=96, depth=4, heads=3, patch=8, image=32, classes=10, pool="class_token", layer_scale=0.0)
 GFSA = dict(K=3, w0=0.0)
 BATCH, LR, WEIGHT_DECAY, WARMUP_EPOCHS, SMOOTHING = 128, 1e-3, 0.05, 1, 0.1
 MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]).view(1, 3, 1, 1), torch.tensor([0.2470, 0.2435, 0.2616]).view(1, 3, 1, 1)
