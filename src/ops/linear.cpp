@@ -38,7 +38,7 @@ void column_sums(const Tensor& dz, const Tensor& sums, bool accumulate) {
     A* total = sums.data<A>();
     // A thread owns whole columns, so the order of the sum is the same for any number of threads; blocks of rows keep
     // the rounding error of long sums small.
-    constexpr int64_t kColumns = 128, kRows = 64;
+    constexpr int64_t kColumns = 32, kRows = 64;
     parallel_for((columns + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
       for (int64_t chunk = begin; chunk < end; ++chunk) {
         const int64_t first = chunk * kColumns, width = std::min(kColumns, columns - first);
