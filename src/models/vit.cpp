@@ -125,7 +125,7 @@ Tensor Vit::forward(const Tensor& images, const ForwardContext& c, Diagnostics* 
   x = add(x, *pos_embed_);
   x = dropout(x, config_.dropout, c.key("pos_drop"), c.sample0, c.training);
   for (const VitBlock& block : blocks_) {
-    x = c.checkpoint_blocks && !diagnostics
+    x = config_.checkpoint_blocks && c.training && !diagnostics
             ? checkpoint([&block, c](const std::vector<Tensor>& in) { return block.forward(in[0], c, nullptr); }, {x})
             : block.forward(x, c, diagnostics);
     if (diagnostics) {

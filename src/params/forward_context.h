@@ -17,7 +17,6 @@ struct ForwardContext {
   // dtype of activations between matrix products: f32, bf16 (`precision: bf16`) or f64 (exact comparisons). The
   // residual stream, norms, softmax and losses are in accumulator_of(compute).
   DType compute = DType::f32;
-  bool checkpoint_blocks = false;  // recompute each block in backward instead of keeping its activations
 
   DType residual() const { return accumulator_of(compute); }
   // Random numbers of one place in the model, e.g. key("blocks.3.drop_path1").

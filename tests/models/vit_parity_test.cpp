@@ -233,8 +233,10 @@ TEST(Vit, OneErrorListsAllThatDoesNotFit) {
 
 TEST(Vit, CheckpointedBlocksGiveTheSameBits) {
   const Golden golden(kCases[3]);
-  Subject plain(kCases[3], "auto", DType::f32), again(kCases[3], "auto", DType::f32);
-  again.context.checkpoint_blocks = true;
+  GoldenCase checkpointed = kCases[3];
+  const std::string keys = std::string(checkpointed.model) + ", checkpoint_blocks: true";
+  checkpointed.model = keys.c_str();
+  Subject plain(kCases[3], "auto", DType::f32), again(checkpointed, "auto", DType::f32);
   backward(plain.loss(golden.at("images"), golden.at("labels")));
   backward(again.loss(golden.at("images"), golden.at("labels")));
   for (const auto& p : plain.store.parameters()) {
