@@ -6,8 +6,10 @@
 #include <vector>
 
 // cairo's own names for its types, so that its header is needed only where it is called.
-typedef struct _cairo cairo_t;
-typedef struct _cairo_surface cairo_surface_t;
+// NOLINTBEGIN(bugprone-reserved-identifier)
+using cairo_t = struct _cairo;
+using cairo_surface_t = struct _cairo_surface;
+// NOLINTEND(bugprone-reserved-identifier)
 
 namespace gfsa::plot {
 

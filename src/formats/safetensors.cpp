@@ -35,7 +35,7 @@ constexpr NamedSize kDtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}
 
 std::string dtype_names() {
   std::vector<std::string> names;
-  for (const NamedSize& d : kDtypes) names.push_back(d.dtype);
+  for (const NamedSize& d : kDtypes) names.emplace_back(d.dtype);
   return one_of(names);
 }
 

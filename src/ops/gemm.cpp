@@ -59,6 +59,7 @@ void* scratch_memory(size_t bytes) {
   constexpr size_t kAlignment = 64;
   if (buffer.size() < bytes + kAlignment) buffer.resize(bytes + kAlignment);
   const auto address = reinterpret_cast<uintptr_t>(buffer.data());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the next aligned address
   return reinterpret_cast<void*>((address + kAlignment - 1) / kAlignment * kAlignment);
 }
 
