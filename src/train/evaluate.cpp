@@ -3,6 +3,7 @@
 #include "autograd/autograd.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "base/log.h"
 
 namespace gfsa::train {
 
@@ -28,6 +29,10 @@ EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size
     }
     run.evaluation->add(*batch, batch->size, context);
     run.samples += batch->size;
+  }
+  if (const auto skipped = loader.skipped(); !skipped.empty()) {
+    log::warn("evaluation: {} broken samples were replaced by their neighbours (data.on_error: skip), first {}: {}",
+              skipped.size(), skipped[0].name, skipped[0].why);
   }
   run.metrics = run.evaluation->result();
   run.seconds = monotonic_seconds() - start;
