@@ -17,7 +17,8 @@ struct EvaluationRun {
   bool stopped = false;  // should_stop said so: metrics are of the samples so far
 };
 
-// batch_size is rounded up to whole blocks (Task::evaluation_block). should_stop is asked between batches (may be empty).
+// batch_size is rounded up to whole blocks (Task::evaluation_block). should_stop is asked between batches (may be
+// empty).
 EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute,
                        const std::function<bool()>& should_stop = {});
 
