@@ -78,6 +78,9 @@ void sort_out(Arguments& a) {
 std::string config_file(const Arguments& a) {
   if (!a.config.empty()) return train::find_config(a.config, train::config_folders());
   if (a.resume.empty()) {
+    for (const auto& word : a.overrides) {
+      if (word.find('=') == std::string::npos) bad_input("--config is missing; did you mean --config {}?", word);
+    }
     bad_input(
         "--config FILE is missing, for example: gfsa-train --config vit_gfsa.yaml\n"
         "(or --resume DIR, to go on with a run; gfsa-train --help explains all options)");

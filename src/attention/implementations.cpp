@@ -68,7 +68,7 @@ AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionF
       if (form == i.form) bad_input("attention: form: {} {}", i.name, *reason);
       choice.rejected.emplace_back(i.name, *reason);
     } else {
-      choice.rejected.emplace_back(i.name, fmt::format("{} comes first", choice.name));
+      choice.rejected.emplace_back(i.name, fmt::format("it would serve too, but {} is preferred", choice.name));
     }
   }
   if (choice.name.empty()) bad_input("attention: nothing can serve this case: {}", choice.text());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -94,9 +95,17 @@ int dry_run(RunConfig& config) {
   uint64_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path)) bytes += entry.file_size();
   print_row("one checkpoint", mib(bytes));
-  print_row("run directory", RunDirectory(Env::real(), config.run_dir).holds_run()
-                                 ? config.run_dir + " holds a run already: continue it with --resume, or set run_dir"
-                                 : config.run_dir);
+  print_row("run directory", config.run_dir);
+  if (const std::string name = session.first_not_finite_parameter(); !name.empty()) {
+    fail("dry run: after one step {} is not finite; lower optimizer.lr or set train.clip_norm", name);
+  }
+  for (const auto& [name, value] : run.metrics) {
+    if (!std::isfinite(value)) fail("dry run: after one step the evaluation's {} is {}", name, value);
+  }
+  if (RunDirectory(Env::real(), config.run_dir).holds_run()) {
+    bad_input("dry run: all well but run_dir: {} holds a run already; continue it with --resume, or set run_dir",
+              config.run_dir);
+  }
   std::printf("dry run: all well, nothing left behind\n");
   return kExitDone;
 }

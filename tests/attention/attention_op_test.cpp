@@ -184,7 +184,9 @@ TEST(AttentionOp, TheChoiceTellsItsReasons) {
   AttentionCase c;
   c.filtered = true;
   EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "two_pass");
-  EXPECT_NE(choose_attention(c, AttentionForm::automatic).text().find("explicit: two_pass comes first"),
+  EXPECT_NE(choose_attention(c, AttentionForm::automatic)
+                .text()
+                .find("explicit: it would serve too, but two_pass is preferred"),
             std::string::npos);
   c.dropout = 0.1;
   const auto choice = choose_attention(c, AttentionForm::automatic);
