@@ -47,7 +47,8 @@ class ImageModelConfig {
   virtual int64_t image_size() const = 0;
   virtual int64_t channels() const = 0;
   virtual int64_t classes() const = 0;
-  // Called once the data is known, where the YAML left it open (0); an explicit other value is bad input.
+  // Called once the data is known, where the YAML left it open (0). Of explicit values the task takes the data's number
+  // of classes and more; fewer are bad input.
   virtual void set_classes(int64_t classes) = 0;
 };
 

@@ -154,7 +154,7 @@ std::vector<double> normalised_singular_values(const std::vector<double>& x, int
   return out;
 }
 
-Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute) {
+Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute, const std::string& name) {
   constexpr int64_t kChunk = 8;  // pictures whose block outputs are held at once
   const NoGrad guard;
   ForwardContext context;
@@ -163,7 +163,13 @@ Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute)
   for (int64_t begin = 0; begin < images.dim(0); begin += kChunk) {
     Diagnostics x;
     model.forward(images.slice(0, begin, std::min(images.dim(0), begin + kChunk)), context, &x);
-    if (x.qkv.empty()) fail("diagnosis: the model told nothing about its blocks");
+    const size_t blocks = x.qkv.size();
+    if (blocks == 0 || x.block_outputs.size() != blocks || x.coefficients.size() != blocks ||
+        x.heads.size() != blocks) {
+      bad_input(
+          "diagnosis: {} tells {}, so there is nothing to measure; fill Diagnostics in forward(), see models/vit.cpp",
+          name, blocks == 0 ? "nothing about its blocks" : "only a part about its blocks");
+    }
     add_chunk(d, x);
   }
   const auto n = static_cast<double>(d.samples);

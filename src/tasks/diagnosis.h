@@ -55,8 +55,9 @@ FrequencyResponse frequency_response(const std::vector<double>& qkv, int64_t tok
 double mean_token_similarity(const std::vector<double>& x, int64_t tokens);
 std::vector<double> normalised_singular_values(const std::vector<double>& x, int64_t tokens);
 
-// images f32 [B, C, H, W], B >= 1.
-Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute);
+// images f32 [B, C, H, W], B >= 1. A model whose forward() does not fill Diagnostics is bad input; `name` is what the
+// message calls it.
+Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute, const std::string& name = "the model");
 
 // `count` pictures (or all, if there are fewer), evenly spaced over a split, as evaluation sees them: [count, C, H, W].
 Tensor sample_images(data::BatchMaker& batches, int64_t count);

@@ -163,6 +163,25 @@ TEST(ImageDataset, TakesPixelsAsTheyAre) {
               HasSubstr("f32 pixels of shape [1, 2, 2], expected [1, 3, 3]"));
 }
 
+TEST(ImageDataset, RefusesToMirrorWhereThatChangesTheClass) {
+  struct Sided final : MemoryImages {
+    using MemoryImages::MemoryImages;
+    bool flip_keeps_class() const override { return false; }
+  };
+  PlanarImages images{.count = 2, .channels = 1, .height = 1, .width = 2};
+  images.bytes = {0, 255, 255, 0}, images.labels = {0, 1}, images.classes = {"left", "right"};
+  const std::shared_ptr<const ImageSource> source = std::make_shared<Sided>("sides", "x", images);
+  const AugmentConfig mirrored;
+  for (const auto& s : {source, limit_images(source, 1)}) {
+    EXPECT_THAT(message_of([&] { ImageDataset(s, mirrored, {}); }),
+                AllOf(HasSubstr("augment.flip: is 0.5"), HasSubstr("sides"), HasSubstr("set augment.flip: 0")));
+    ImageDataset(s, mirrored, {.train = false});
+    AugmentConfig straight;
+    straight.flip = 0;
+    ImageDataset(s, straight, {});
+  }
+}
+
 TEST(ImageDataset, NamesOrSkipsABrokenPicture) {
   ImageFolderConfig config;
   config.path = write_image_folder();

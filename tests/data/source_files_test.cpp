@@ -190,6 +190,7 @@ TEST(SourceMnist, ReadsPlainAndGzip) {
     EXPECT_EQ(sample.image.height, 3);
     EXPECT_EQ(sample.image.rgb[3 * 5 + 1], 170);  // gray in all three channels
     EXPECT_EQ(train->class_names().size(), 10u);
+    EXPECT_FALSE(train->flip_keeps_class());
     if (round == 0) run_program("gzip " + config.path + "/train-*");
   }
   EXPECT_THAT(message_of([&] { config.open("val"); }), HasSubstr("t10k-images-idx3-ubyte.gz exists"));

@@ -90,6 +90,10 @@ TEST(AddingExamples, DataSet) {
   EXPECT_EQ(train->get(5).image.rgb, train->get(5).image.rgb);
   EXPECT_NE(train->get(5).image.rgb, val->get(5).image.rgb);
   expect_error([&] { config.source->open("test"); }, {"'test'", "train or val"});
+  const std::shared_ptr<const data::ImageSource> shared = config.source->open("train");
+  const data::AugmentConfig mirrored;
+  expect_error([&] { data::ImageDataset(shared, mirrored, {}); },
+               {"augment.flip: is 0.5", "stripes", "augment.flip: 0"});
 }
 
 // The registries' names, keys and defaults work like the built-in ones; and the four learn together.

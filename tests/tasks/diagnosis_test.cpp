@@ -171,6 +171,21 @@ TEST_F(DiagnosisOfAModel, KnowsTheFilter) {
   EXPECT_NEAR(d.layers[0].heads[0].filtered[0], 1.3, 1e-6);
 }
 
+TEST(Diagnosis, OfAModelThatTellsNothingIsBadInput) {
+  struct Silent final : ImageModel {
+    Tensor forward(const Tensor& images, const ForwardContext&, Diagnostics*) const override { return images; }
+    double forward_flops() const override { return 0; }
+    int64_t depth() const override { return 1; }
+  };
+  try {
+    diagnose(Silent(), Tensor::zeros({1, 3, 4, 4}, DType::f32), DType::f32, "model silent");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.exit_code(), kExitBadInput);
+    EXPECT_THAT(e.what(), testing::AllOf(testing::HasSubstr("model silent"), testing::HasSubstr("models/vit.cpp")));
+  }
+}
+
 TEST_F(DiagnosisOfAModel, IsSavedAsTablesAndCharts) {
   TrainedModel trained({.path = folder_ / "run"});
   const auto batches = trained.task().eval_batches("val");

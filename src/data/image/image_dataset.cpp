@@ -38,6 +38,10 @@ ImageDataset::ImageDataset(std::shared_ptr<const ImageSource> source, const Augm
         "data: the source holds f32 pixels, which are taken as they are; expected augment.flip 0 and no crop, "
         "policy, colour jitter or erasing, or a source with u8 pictures");
   }
+  if (options.train && augment.flip > 0 && !source_->flip_keeps_class()) {
+    bad_input("augment.flip: is {}, but a mirror image changes the class in {}; set augment.flip: 0", augment.flip,
+              source_->fingerprint());
+  }
 }
 
 void ImageDataset::allocate(Batch& batch, std::span<const SampleRef> samples) {

@@ -31,8 +31,8 @@ struct ImageDatasetOptions {
 // first sample's position.
 class ImageDataset : public BatchMaker {
  public:
-  // Throws bad input if the source gives pixels (f32) and the augmentation wants to change pictures, or if it has more
-  // classes than options.classes.
+  // Throws bad input if the source gives pixels (f32) and the augmentation wants to change pictures, if it mirrors
+  // pictures whose class depends on the side, or if the source has more classes than options.classes.
   ImageDataset(std::shared_ptr<const ImageSource> source, const AugmentConfig& augment,
                const ImageDatasetOptions& options);
 

@@ -16,6 +16,7 @@ class LimitedImages : public ImageSource {
   const std::vector<std::string>& class_names() const override { return source_->class_names(); }
   bool is_decoded() const override { return source_->is_decoded(); }
   bool gives_pixels() const override { return source_->gives_pixels(); }
+  bool flip_keeps_class() const override { return source_->flip_keeps_class(); }
 
  private:
   int64_t at(int64_t i) const { return i * source_->size() / count_; }

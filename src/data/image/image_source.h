@@ -34,6 +34,9 @@ class ImageSource : public Source {
   virtual bool is_decoded() const { return false; }
   // Samples are ImageSample::pixels.
   virtual bool gives_pixels() const { return false; }
+  // A picture mirrored left to right is still of its class. Not so for digits, text, left and right: false, and
+  // ImageDataset refuses augment.flip.
+  virtual bool flip_keeps_class() const { return true; }
 };
 
 // The keys beside `data.source`, and what they open.

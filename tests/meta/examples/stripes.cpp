@@ -21,6 +21,8 @@ class Stripes final : public ImageSource {
   std::string fingerprint() const override { return fmt::format("stripes {} {}", split_, size_); }
   int64_t label(int64_t i) const override { return i % 4; }
   const std::vector<std::string>& class_names() const override { return names_; }
+  bool is_decoded() const override { return true; }         // made, not decoded: nothing to cache
+  bool flip_keeps_class() const override { return false; }  // mirrored, rising is falling
 
   // Called by several threads at once; a pure function of i.
   ImageSample get(int64_t i) const override {

@@ -10,6 +10,14 @@
 namespace gfsa::data {
 namespace {
 
+// Digits and characters: a mirrored one is another or none. Fashion-MNIST comes in the same files and looks no
+// different to us.
+class MnistImages final : public MemoryImages {
+ public:
+  using MemoryImages::MemoryImages;
+  bool flip_keeps_class() const override { return false; }
+};
+
 IdxArray read_bytes(const std::string& path, size_t rank, const char* shape) {
   Env& env = Env::real();
   const std::string file = env.exists(path) ? path : path + ".gz";
@@ -51,7 +59,7 @@ std::unique_ptr<ImageSource> MnistConfig::open(const std::string& split) const {
   for (char label : labels.bytes) images.labels.push_back(static_cast<unsigned char>(label));
   const int64_t classes = std::max<int64_t>(10, *std::max_element(images.labels.begin(), images.labels.end()) + 1);
   for (int64_t c = 0; c < classes; ++c) images.classes.push_back(std::to_string(c));
-  return std::make_unique<MemoryImages>("mnist", stem, std::move(images));
+  return std::make_unique<MnistImages>("mnist", stem, std::move(images));
 }
 
 }  // namespace gfsa::data
