@@ -23,6 +23,8 @@ done
 say() { printf '\n== %s\n' "$*"; }
 started=$SECONDS
 
+# ccache: the same sources in another clone are the same work.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 say "packages"
 scripts/install_dependencies.sh
 

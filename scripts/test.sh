@@ -22,6 +22,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+# ccache: the same sources in another clone are the same work.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 scripts/install_dependencies.sh
 
 # Some tests let Python packages read what we wrote; without them these tests are skipped, visibly.
