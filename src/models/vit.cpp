@@ -58,9 +58,11 @@ void VitConfig::describe(config::Schema& s) {
       .resume_may_change()
       .doc("Recompute each block in backward: less memory, a third more time.");
   s.check(preset != "none" || (width && heads), "preset", "without a preset, width and heads must be given");
-  s.check(size % patch == 0, "patch", "must divide image_size");
-  s.check((preset == "none" && !(width && heads)) || resolved_width() % resolved_heads() == 0, "heads",
-          "must divide width");
+  s.check(size % patch == 0, "patch", fmt::format("must divide image_size (patch is {}, image_size {})", patch, size));
+  if (preset != "none" || (width && heads)) {
+    s.check(resolved_width() % resolved_heads() == 0, "heads",
+            fmt::format("must divide width (heads is {}, width {})", resolved_heads(), resolved_width()));
+  }
 }
 
 int64_t VitConfig::resolved_width() const { return width ? *width : kPresets.at(preset).width; }

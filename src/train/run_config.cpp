@@ -29,8 +29,9 @@ void TrainConfig::describe(config::Schema& s) {
       .doc("How often loss, learning rate and gradient norm go to metrics.jsonl and TensorBoard.");
   clip.describe(s);
   s.section("ema", ema, "Exponential moving average of the weights, which evaluation can use (eval.ema).");
-  s.check(epochs.has_value() != steps.has_value(), "epochs",
-          "exactly one of train.epochs and train.steps must be given");
+  s.check(
+      epochs.has_value() != steps.has_value(), "epochs",
+      fmt::format("exactly one of train.epochs and train.steps must be given, {}", epochs ? "both are" : "neither is"));
 }
 
 void EvalConfig::describe(config::Schema& s) {
