@@ -3,8 +3,8 @@
 
 #include <cstdio>
 
+#include "apps/program.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "tasks/comparison_table.h"
 #include "tasks/diagnosis.h"
 #include "tasks/evaluation_report.h"
@@ -122,23 +122,4 @@ int run(const Arguments& a) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  CLI::App app;
-  Arguments arguments;
-  declare(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kExitDone : kExitBadInput;
-  }
-  log::set_up();
-  try {
-    return run(arguments);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return e.exit_code();
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "failed: %s\n", e.what());
-    return kExitFailed;
-  }
-}
+int main(int argc, char** argv) { return apps::run_program<Arguments>(argc, argv, declare, run); }

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/program.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "config/help.h"
 #include "config/printer.h"
 #include "config/reader.h"
@@ -115,23 +115,4 @@ int run(Arguments a) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  CLI::App app;
-  Arguments arguments;
-  declare(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? kExitDone : kExitBadInput;
-  }
-  log::set_up();
-  try {
-    return run(arguments);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "%s\n", e.message().c_str());
-    return e.exit_code();
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "failed: %s\n", e.what());
-    return kExitFailed;
-  }
-}
+int main(int argc, char** argv) { return apps::run_program<Arguments>(argc, argv, declare, run); }

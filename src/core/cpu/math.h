@@ -10,21 +10,25 @@
 
 namespace gfsa::math {
 
+// e^r for |r| <= ln 2 / 2: degree-6 polynomial, minimax with the series' first three terms kept (relative error 4e-9).
+inline float exp_of_fraction(float r) {
+  float p = 1.38637563e-3f;
+  p = p * r + 8.36750958e-3f;
+  p = p * r + 4.16672379e-2f;
+  p = p * r + 1.66665345e-1f;
+  p = p * r + 0.5f;
+  return p * (r * r) + r + 1.0f;
+}
+
 // e^x, at most 2 ulp for results in the normal range; 0 below -87.33, +inf above 88.72; NaN stays NaN.
-// Range reduction x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite's split of ln 2); degree-6 polynomial, minimax with
-// the series' first three terms kept (relative error 4e-9).
+// Range reduction x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite's split of ln 2).
 inline float exp(float x) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
   const float clamped = x > 89.0f ? 89.0f : (x < -88.0f ? -88.0f : x);
   const float t = clamped * 1.44269504088896341f + kShift;
   const float n = t - kShift;
   const float r = (clamped - n * 0.693145751953125f) - n * 1.428606765330187e-06f;
-  float p = 1.38637563e-3f;
-  p = p * r + 8.36750958e-3f;
-  p = p * r + 4.16672379e-2f;
-  p = p * r + 1.66665345e-1f;
-  p = p * r + 0.5f;
-  p = p * (r * r) + r + 1.0f;
+  const float p = exp_of_fraction(r);
   // 2^n in two factors, so that n = 128 does not overflow before the product does.
   const int32_t k = static_cast<int32_t>(std::bit_cast<uint32_t>(t) - std::bit_cast<uint32_t>(kShift));
   const int32_t half = k >> 1;
@@ -44,12 +48,7 @@ inline float exp_nonpositive(float x) {
   const float t = clamped * 1.44269504088896341f + kShift;
   const float n = t - kShift;
   const float r = (clamped - n * 0.693145751953125f) - n * 1.428606765330187e-06f;
-  float p = 1.38637563e-3f;
-  p = p * r + 8.36750958e-3f;
-  p = p * r + 4.16672379e-2f;
-  p = p * r + 1.66665345e-1f;
-  p = p * r + 0.5f;
-  p = p * (r * r) + r + 1.0f;
+  const float p = exp_of_fraction(r);
   // 2^n, n >= -126: the shift leaves only the integer's low bits and the exponent's offset.
   const float power = std::bit_cast<float>((std::bit_cast<uint32_t>(t) + 127u) << 23);
   return x < kLowest ? 0.0f : p * power;
