@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "autograd/observer.h"
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
@@ -18,6 +19,7 @@ struct Node {
 
 thread_local std::vector<Node> tape;
 thread_local bool recording = true;
+thread_local TapeObserver* observer = nullptr;
 
 // a += b, elementwise; both contiguous and alike.
 void add_in_place(const Tensor& a, const Tensor& b) {
@@ -49,6 +51,10 @@ void run_tape(size_t first) {
     if (!dy.defined()) continue;
     GradOut out(node.inputs);
     node.backward(std::move(dy), out);
+    if (observer == nullptr) continue;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (node.inputs[i] && node.inputs[i]->grad.defined()) observer->backward(node.op, i, *node.inputs[i]);
+    }
   }
 }
 
@@ -106,6 +112,7 @@ void GradOut::give(size_t i, Tensor gradient) {
 
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
   y.set_slot(nullptr);
+  if (observer != nullptr) observer->forward(op, y, inputs);
   if (!recording) return y;
   std::vector<std::shared_ptr<GradSlot>> slots;
   bool wanted = false;
@@ -178,6 +185,9 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& f, co
   tape.push_back({"checkpoint", std::move(output), std::move(slots), std::move(rerun)});
   return y;
 }
+
+ObserveTape::ObserveTape(TapeObserver& o) { observer = &o; }
+ObserveTape::~ObserveTape() { observer = nullptr; }
 
 size_t tape_length() { return tape.size(); }
 

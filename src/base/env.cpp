@@ -71,12 +71,53 @@ class PosixWritableFile : public WritableFile {
   bool committed_ = false;
 };
 
+class PosixReadableFile : public ReadableFile {
+ public:
+  explicit PosixReadableFile(std::string path) : path_(std::move(path)) {
+    fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0) bad_input("{}: cannot be read: {}", path_, std::strerror(errno));
+    struct stat st {};
+    const int rc = ::fstat(fd_, &st);
+    const int error = errno;
+    if (rc == 0 && !S_ISDIR(st.st_mode)) {
+      size_ = static_cast<uint64_t>(st.st_size);
+      return;
+    }
+    ::close(fd_);
+    if (rc == 0) bad_input("{}: is a folder, expected a file", path_);
+    bad_input("{}: cannot be read: {}", path_, std::strerror(error));
+  }
+  ~PosixReadableFile() override { ::close(fd_); }
+  PosixReadableFile(const PosixReadableFile&) = delete;
+  PosixReadableFile& operator=(const PosixReadableFile&) = delete;
+
+  uint64_t size() const override { return size_; }
+  void read(uint64_t offset, void* data, size_t bytes) override {
+    char* p = static_cast<char*>(data);
+    while (bytes > 0) {
+      const ssize_t n = ::pread(fd_, p, std::min<size_t>(bytes, 1u << 30), static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) bad_input("{}: read failed at byte {}: {}", path_, offset, std::strerror(errno));
+      if (n == 0) bad_input("{}: ends at byte {}, expected {} more", path_, offset, bytes);
+      p += n, offset += static_cast<uint64_t>(n), bytes -= static_cast<size_t>(n);
+    }
+  }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  uint64_t size_ = 0;
+};
+
 class PosixEnv : public Env {
  public:
   std::unique_ptr<WritableFile> create(const std::string& path) override {
     return std::make_unique<PosixWritableFile>(path);
   }
 
+  std::unique_ptr<ReadableFile> open(const std::string& path) override {
+    return std::make_unique<PosixReadableFile>(path);
+  }
   std::string read(const std::string& path, uint64_t max_bytes) override {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) bad_input("{}: cannot be read: {}", path, std::strerror(errno));
@@ -105,11 +146,17 @@ class PosixEnv : public Env {
   void append(const std::string& path, std::string_view text) override {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0) fail("{}: cannot be appended to: {}", path, std::strerror(errno));
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    const int error = errno;
+    const off_t before = ::lseek(fd, 0, SEEK_END);
+    ssize_t n;
+    do {
+      n = ::write(fd, text.data(), text.size());
+    } while (n < 0 && errno == EINTR);
+    const std::string why = n < 0 ? std::strerror(errno) : "not all of it was written";
+    const bool complete = n == static_cast<ssize_t>(text.size());
+    // A torn line is worse than a missing one. If even this fails, readers skip the torn line.
+    const bool restored = complete || (before >= 0 && ::ftruncate(fd, before) == 0);
     ::close(fd);
-    if (n != static_cast<ssize_t>(text.size()))
-      fail("{}: append failed: {}", path, n < 0 ? std::strerror(error) : "short write");
+    if (!complete) fail("{}: append failed: {}{}", path, why, restored ? "" : "; its last line is torn");
   }
   bool exists(const std::string& path) override {
     std::error_code ec;

@@ -23,6 +23,15 @@ class WritableFile {
   virtual void commit() = 0;
 };
 
+// A file that is read in pieces.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  virtual uint64_t size() const = 0;
+  // Exactly `bytes` bytes from `offset` on. Throws bad input naming the file if it ends before, or cannot be read.
+  virtual void read(uint64_t offset, void* data, size_t bytes) = 0;
+};
+
 class Env {
  public:
   virtual ~Env() = default;
@@ -30,10 +39,13 @@ class Env {
   static Env& real();
 
   virtual std::unique_ptr<WritableFile> create(const std::string& path) = 0;
+  // Throws bad input if it does not exist, is a folder, or cannot be opened.
+  virtual std::unique_ptr<ReadableFile> open(const std::string& path) = 0;
   // Whole file. Throws bad input if it does not exist, is a folder, or cannot be read; max_bytes guards against
   // nonsense.
   virtual std::string read(const std::string& path, uint64_t max_bytes = UINT64_MAX) = 0;
-  // Adds text to the end of a file (made if absent) in one write; for logs, where a torn last line is no loss.
+  // Adds text to the end of a file (made if absent) in one write; for logs. Throws (exit code 1) if not all of it could
+  // be written; the file is then as long as before.
   virtual void append(const std::string& path, std::string_view text) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual bool is_directory(const std::string& path) = 0;

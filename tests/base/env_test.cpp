@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -46,6 +48,38 @@ TEST_F(EnvTest, WritesAndReadsBytes) {
   EXPECT_EQ(env_.read(at("f")), content);
   env_.write(at("f"), "");  // replaces
   EXPECT_EQ(env_.read(at("f")), "");
+}
+
+TEST_F(EnvTest, ReadsPiecesOfAFile) {
+  env_.write(at("f"), "0123456789");
+  const auto file = env_.open(at("f"));
+  ASSERT_EQ(file->size(), 10u);
+  std::string piece(4, ' ');
+  file->read(3, piece.data(), piece.size());
+  EXPECT_EQ(piece, "3456");
+  file->read(10, piece.data(), 0);
+  const auto beyond = error_in([&] { file->read(8, piece.data(), 4); });
+  EXPECT_EQ(beyond.exit_code(), kExitBadInput);
+  EXPECT_EQ(beyond.message(), at("f") + ": ends at byte 10, expected 2 more");
+  EXPECT_EQ(error_in([&] { env_.open(folder_); }).message(), folder_ + ": is a folder, expected a file");
+  EXPECT_EQ(error_in([&] { env_.open(at("no")); }).message(), at("no") + ": cannot be read: No such file or directory");
+}
+
+// The system's limit of a file's size stands for a full disk: it lets a part of the write through.
+TEST_F(EnvTest, AppendThatFailsLeavesTheFileAsItWas) {
+  env_.append(at("log"), "first\n");
+  env_.append(at("log"), "second\n");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit tight{16, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  const auto error = error_in([&] { env_.append(at("log"), "third\n"); });
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_EQ(error.exit_code(), kExitFailed);
+  EXPECT_EQ(error.message(), at("log") + ": append failed: not all of it was written");
+  EXPECT_EQ(env_.read(at("log")), "first\nsecond\n");
 }
 
 TEST_F(EnvTest, LargeFile) {
