@@ -1,11 +1,9 @@
 #include "formats/tensorboard.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -76,6 +74,15 @@ std::string host_name() {
   return name;
 }
 
+// Two writers may start within one second.
+std::string new_path(Env& env, const std::string& directory) {
+  const std::string base =
+      fmt::format("{}/events.out.tfevents.{}.{}", directory, static_cast<int64_t>(unix_time()), host_name());
+  std::string path = base;
+  for (int n = 1; env.exists(path); ++n) path = fmt::format("{}.{}", base, n);
+  return path;
+}
+
 }  // namespace
 
 uint32_t crc32c(std::string_view bytes) {
@@ -84,28 +91,23 @@ uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-TensorBoardWriter::TensorBoardWriter(const std::string& directory) {
-  const std::string base =
-      fmt::format("{}/events.out.tfevents.{}.{}", directory, static_cast<int64_t>(unix_time()), host_name());
-  // Two writers may start within one second.
-  for (int n = 0; n < 1000 && fd_ < 0; ++n) {
-    path_ = n == 0 ? base : fmt::format("{}.{}", base, n);
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
-    if (fd_ < 0 && errno != EEXIST) break;
-  }
-  if (fd_ < 0) fail("{}: cannot be written: {}", path_, std::strerror(errno));
+TensorBoardWriter::TensorBoardWriter(Env& env, const std::string& directory) : log_(env, new_path(env, directory)) {
   std::string event = event_at_now();
   put_bytes(event, 3, "brain.Event:2");
-  write_event(event);
+  add_event(event);
+  log_.flush();
 }
-
-TensorBoardWriter::~TensorBoardWriter() { ::close(fd_); }
 
 void TensorBoardWriter::scalar(std::string_view tag, int64_t step, double value) {
   scalars(step, {{std::string(tag), value}});
 }
 
 void TensorBoardWriter::scalars(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
+  add(step, values);
+  log_.flush();
+}
+
+void TensorBoardWriter::add(int64_t step, const std::vector<std::pair<std::string, double>>& values) {
   std::string summary;
   for (const auto& [tag, number] : values) {
     std::string value;
@@ -118,21 +120,16 @@ void TensorBoardWriter::scalars(int64_t step, const std::vector<std::pair<std::s
   put_key(event, 2, kVarint);
   put_varint(event, static_cast<uint64_t>(step));
   put_bytes(event, 5, summary);
-  write_event(event);
+  add_event(event);
 }
 
-void TensorBoardWriter::write_event(const std::string& event) {
+void TensorBoardWriter::add_event(const std::string& event) {
   std::string record;
   put(record, uint64_t{event.size()});
   put(record, masked_crc(record));
   record += event;
   put(record, masked_crc(event));
-  for (size_t done = 0; done < record.size();) {
-    const ssize_t n = ::write(fd_, record.data() + done, record.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) fail("{}: write failed: {}", path_, n < 0 ? std::strerror(errno) : "nothing was written");
-    done += static_cast<size_t>(n);
-  }
+  log_.add(record);
 }
 
 }  // namespace gfsa

@@ -10,31 +10,34 @@
 #include <utility>
 #include <vector>
 
+#include "base/env.h"
+#include "formats/append_log.h"
+
 namespace gfsa {
 
 // CRC-32C (Castagnoli), as TFRecord uses it.
 uint32_t crc32c(std::string_view bytes);
 
 // One new file <directory>/events.out.tfevents.<unix time>.<host>, which TensorBoard can follow while it grows. Each
-// call is one write to the file, so a crash loses nothing but a call in progress. Not thread safe.
+// flush is one write to the file, so a crash loses nothing but what it interrupts; what cannot be written waits
+// (append_log.h). Not thread safe.
 class TensorBoardWriter {
  public:
-  // The directory must exist. Throws (exit code 1) if the file cannot be made.
-  explicit TensorBoardWriter(const std::string& directory);
-  ~TensorBoardWriter();
-  TensorBoardWriter(const TensorBoardWriter&) = delete;
-  TensorBoardWriter& operator=(const TensorBoardWriter&) = delete;
+  // Makes the directory too if it is not there.
+  TensorBoardWriter(Env& env, const std::string& directory);
 
-  const std::string& path() const { return path_; }
-  void scalar(std::string_view tag, int64_t step, double value);
-  // All values of one step in one event.
+  const std::string& path() const { return log_.path(); }
+  AppendLog& log() { return log_; }
+  // All values of one step in one event, which waits for log().flush().
+  void add(int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  // And flushes.
   void scalars(int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  void scalar(std::string_view tag, int64_t step, double value);
 
  private:
-  void write_event(const std::string& event);
+  void add_event(const std::string& event);
 
-  std::string path_;
-  int fd_ = -1;
+  AppendLog log_;
 };
 
 }  // namespace gfsa

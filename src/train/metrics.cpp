@@ -4,6 +4,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
+
 namespace gfsa::train {
 namespace {
 
@@ -65,9 +67,15 @@ std::vector<MetricsRow> read_metrics(Env& env, const std::string& run_dir) {
   const std::string file = run_dir + "/metrics.jsonl";
   if (!env.exists(file)) return rows;
   const std::string text = env.read(file);
-  const std::string_view all = text;
-  for (size_t begin = 0, end; (end = all.find('\n', begin)) != std::string_view::npos; begin = end + 1) {
-    if (auto row = parse_metrics_row(all.substr(begin, end - begin))) rows.push_back(std::move(*row));
+  std::string_view rest = text;
+  for (int64_t line = 1; !rest.empty(); ++line) {
+    const size_t end = rest.find('\n');
+    if (auto row = parse_metrics_row(rest.substr(0, end))) {
+      rows.push_back(std::move(*row));
+    } else if (end != std::string_view::npos && end + 1 < rest.size()) {
+      log::warn("{}:{}: not a line of metrics; it is left out", file, line);
+    }
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
   }
   return rows;
 }

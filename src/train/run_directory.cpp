@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "base/threads.h"
 #include "core/device.h"
+#include "train/run_lock.h"
 #include "train/version.h"
 
 namespace gfsa::train {
@@ -34,6 +35,10 @@ bool RunDirectory::holds_run() const {
 
 void RunDirectory::require_fresh() const {
   if (!holds_run()) return;
+  if (const std::string holder = RunLock::live_holder(path_); !holder.empty()) {
+    bad_input("run_dir: {} holds a run already, and {} is at work on it; name another folder with run_dir=...", path_,
+              holder);
+  }
   bad_input("run_dir: {} holds a run already; continue it with --resume, or name another folder with run_dir=...",
             path_);
 }
@@ -83,31 +88,44 @@ void RunDirectory::write_environment(const Task& task, const std::string& device
   env_.write(file, j.dump(2) + "\n");
 }
 
+AppendLog& RunDirectory::metrics() {
+  if (!metrics_) metrics_ = std::make_unique<AppendLog>(env_, path_ + "/metrics.jsonl");
+  return *metrics_;
+}
+
 TensorBoardWriter& RunDirectory::tensorboard() {
-  if (!tensorboard_) {
-    env_.create_directories(path_ + "/tensorboard");
-    tensorboard_ = std::make_unique<TensorBoardWriter>(path_ + "/tensorboard");
-  }
+  if (!tensorboard_) tensorboard_ = std::make_unique<TensorBoardWriter>(env_, path_ + "/tensorboard");
   return *tensorboard_;
 }
 
 void RunDirectory::log(const MetricsRow& row) {
-  env_.append(path_ + "/metrics.jsonl", to_json(row) + "\n");
+  metrics().append(to_json(row) + "\n");
   tensorboard().scalars(row.step, tags_of(row));
 }
 
+std::vector<std::string> RunDirectory::unwritten() {
+  std::vector<std::string> out;
+  if (metrics_ && !metrics_->flush()) out.push_back(metrics_->trouble());
+  if (tensorboard_ && !tensorboard_->log().flush()) out.push_back(tensorboard_->log().trouble());
+  return out;
+}
+
 void RunDirectory::rewind(const Position& position) {
-  std::string kept;
+  metrics_.reset();
   tensorboard_.reset();
-  env_.remove_all(path_ + "/tensorboard");
-  for (const auto& row : read_metrics(env_, path_)) {
+  std::vector<MetricsRow> kept;
+  std::string text;
+  for (auto& row : read_metrics(env_, path_)) {
     if (row.step > position.step) continue;
     // The evaluation of this very step is still to be made, unless the checkpoint knows of it.
-    if (row.step == position.step && row.kind != "train" && position.evaluated_step != position.step) continue;
-    kept += to_json(row) + "\n";
-    tensorboard().scalars(row.step, tags_of(row));
+    if (row.step == position.step && row.kind != "train" && row.kind != "non_finite" && position.evaluated_step != position.step) continue;
+    text += to_json(row) + "\n";
+    kept.push_back(std::move(row));
   }
-  if (!kept.empty() || env_.exists(path_ + "/metrics.jsonl")) env_.write(path_ + "/metrics.jsonl", kept);
+  if (!kept.empty() || env_.exists(path_ + "/metrics.jsonl")) env_.write(path_ + "/metrics.jsonl", text);
+  env_.remove_all(path_ + "/tensorboard");
+  for (const auto& row : kept) tensorboard().add(row.step, tags_of(row));
+  if (!kept.empty()) tensorboard().log().flush();
 }
 
 }  // namespace gfsa::train

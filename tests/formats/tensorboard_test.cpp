@@ -49,7 +49,7 @@ TEST(TensorBoard, ChecksumIsCastagnolis) {
 
 TEST(TensorBoard, WritesEventsThatAreThereAtOnce) {
   const std::string folder = fresh_folder();
-  TensorBoardWriter writer(folder);
+  TensorBoardWriter writer(Env::real(), folder);
   EXPECT_EQ(writer.path().rfind(folder + "/events.out.tfevents.", 0), 0u);
   writer.scalar("loss", 300, 2.5);
   const auto events = events_of(Env::real().read(writer.path()));
@@ -68,9 +68,9 @@ TEST(TensorBoard, WritesEventsThatAreThereAtOnce) {
 
 TEST(TensorBoard, TwoWritersOfOneSecondHaveTheirOwnFiles) {
   const std::string folder = fresh_folder();
-  TensorBoardWriter a(folder), b(folder), c(folder);
+  Env& env = Env::real();
+  TensorBoardWriter a(env, folder), b(env, folder), c(env, folder);
   EXPECT_EQ(Env::real().list(folder).size(), 3u);
-  EXPECT_THROW(TensorBoardWriter("/no/such/folder"), Error);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "base/log.h"
 #include "support/temporary_folder.h"
 #include "train/evaluate.h"
 #include "train/fake_task.h"
@@ -46,11 +47,24 @@ TEST(Metrics, WhatIsNoLineIsLeftOut) {
                            "{\"kind\":\"train\",\"step\":1,\"epoch\":1,\"loss\":\"x\"}"}) {
     EXPECT_FALSE(parse_metrics_row(text)) << text;
   }
+  spdlog::set_level(spdlog::level::info);
   const test::TemporaryFolder folder;
+  std::string said;
   EXPECT_TRUE(read_metrics(Env::real(), folder.path()).empty());
-  Env::real().append(folder / "metrics.jsonl",
-                     to_json({"train", 1, 1, {}, {}}) + "\nnonsense\n{\"kind\":\"train\",\"st");
-  EXPECT_EQ(read_metrics(Env::real(), folder.path()).size(), 1u);
+  const std::string line = to_json({"train", 1, 1, {}, {}});
+  const auto rows_of = [&](const std::string& text) {
+    Env::real().write(folder / "metrics.jsonl", text);
+    testing::internal::CaptureStderr();
+    const size_t rows = read_metrics(Env::real(), folder.path()).size();
+    said = testing::internal::GetCapturedStderr();
+    return rows;
+  };
+  EXPECT_EQ(rows_of(line + "\n{\"kind\":\"train\",\"st"), 1u);
+  EXPECT_EQ(said, "") << "a killed process leaves this";
+  EXPECT_EQ(rows_of(line + "\n" + line), 2u) << "only its end of line is missing";
+  EXPECT_EQ(said, "");
+  EXPECT_EQ(rows_of(line + "\nnonsense\n" + line + "\n"), 2u);
+  EXPECT_THAT(said, HasSubstr("metrics.jsonl:2: not a line of metrics"));
 }
 
 TEST(Summary, WithoutMetricsHasNoCurves) {
