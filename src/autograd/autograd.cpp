@@ -19,7 +19,7 @@ struct Node {
 
 thread_local std::vector<Node> tape;
 thread_local bool recording = true;
-thread_local TapeObserver* observer = nullptr;
+thread_local std::vector<TapeObserver*> observers;
 
 // a += b, elementwise; both contiguous and alike.
 void add_in_place(const Tensor& a, const Tensor& b) {
@@ -51,9 +51,10 @@ void run_tape(size_t first) {
     if (!dy.defined()) continue;
     GradOut out(node.inputs);
     node.backward(std::move(dy), out);
-    if (observer == nullptr) continue;
+    if (observers.empty()) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] && node.inputs[i]->grad.defined()) observer->backward(node.op, i, *node.inputs[i]);
+      if (!node.inputs[i] || !node.inputs[i]->grad.defined()) continue;
+      for (TapeObserver* observer : observers) observer->backward(node.op, i, *node.inputs[i]);
     }
   }
 }
@@ -112,7 +113,7 @@ void GradOut::give(size_t i, Tensor gradient) {
 
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
   y.set_slot(nullptr);
-  if (observer != nullptr) observer->forward(op, y, inputs);
+  for (TapeObserver* observer : observers) observer->forward(op, y, inputs);
   if (!recording) return y;
   std::vector<std::shared_ptr<GradSlot>> slots;
   bool wanted = false;
@@ -186,8 +187,8 @@ Tensor checkpoint(const std::function<Tensor(const std::vector<Tensor>&)>& f, co
   return y;
 }
 
-ObserveTape::ObserveTape(TapeObserver& o) { observer = &o; }
-ObserveTape::~ObserveTape() { observer = nullptr; }
+ObserveTape::ObserveTape(TapeObserver& observer) { observers.push_back(&observer); }
+ObserveTape::~ObserveTape() { observers.pop_back(); }
 
 size_t tape_length() { return tape.size(); }
 

@@ -20,7 +20,8 @@ class TapeObserver {
   virtual void backward(const char* op, size_t i, const GradSlot& slot) = 0;
 };
 
-// While it lives, the observer sees what this thread's tape does. One at a time; the observer must outlive it.
+// While it lives, the observer sees what this thread's tape does; it must outlive this. They nest, and the outer one
+// sees first.
 class ObserveTape {
  public:
   explicit ObserveTape(TapeObserver& observer);

@@ -27,6 +27,20 @@ void TrainConfig::describe(config::Schema& s) {
       .unit("steps")
       .resume_may_change()
       .doc("How often loss, learning rate and gradient norm go to metrics.jsonl and TensorBoard.");
+  s.field("on_non_finite", on_non_finite)
+      .choices({"stop", "skip", "rollback"})
+      .resume_may_change()
+      .doc(
+          "What happens when loss or gradient of a step is not finite. stop: the run ends (exit code 1). skip: the "
+          "step "
+          "goes without its update. rollback: weights, optimizer and averages of the last periodic or best checkpoint "
+          "(step 0 has one then), data go on behind the step. A report goes to non_finite/ in every case. An update "
+          "that itself overflows cannot be skipped: skip stops there.")
+      .source("rollback: PaLM, arXiv 2204.02311, section 5.1");
+  s.field("non_finite_limit", non_finite_limit)
+      .positive()
+      .resume_may_change()
+      .doc("So many such steps in a row (rollback: since the checkpoint) end the run anyway.");
   clip.describe(s);
   s.section("ema", ema, "Exponential moving average of the weights, which evaluation can use (eval.ema).");
   s.check(

@@ -23,6 +23,8 @@ struct TrainConfig {
   int64_t batch_size = 64;
   int64_t accumulate = 1;
   int64_t log_every = 10;
+  std::string on_non_finite = "stop";
+  int64_t non_finite_limit = 10;
   ClipConfig clip;
   EmaConfig ema;
   void describe(config::Schema& s);

@@ -8,22 +8,10 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "core/device.h"
+#include "optim/registry.h"
+#include "train/memory_estimate.h"
 
 namespace gfsa::train {
-namespace {
-
-// The first parameter with an element in `tensor_of(p)` that is not finite, or "".
-template <class F>
-std::string first_not_finite(const ParameterStore& store, const F& tensor_of) {
-  for (const auto& p : store.parameters()) {
-    const Tensor& tensor = tensor_of(p);
-    if (!std::isfinite(l2_norm(tensor.view({p.shape.numel()})))) return p.name;
-  }
-  return "";
-}
-
-}  // namespace
-
 void apply_machine_settings(const RunConfig& config) {
   set_threads(config.threads);
   backend(parse_device(config.device));  // throws if this machine or build lacks it
@@ -32,6 +20,7 @@ void apply_machine_settings(const RunConfig& config) {
 Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c) {
   Task& task = *config.task;
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
+  require_memory_for_state(store, config, available_memory());
   store.materialize(static_cast<uint64_t>(config.seed), DType::f32, parse_device(config.device));
   if (config.init_from && checkpoint == nullptr) {
     auto options = task.load_options();
@@ -43,10 +32,21 @@ Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c) {
   order_ = task.train_order();
   steps_per_epoch_ = (order_->batches(0) + config.train.accumulate - 1) / config.train.accumulate;
   total_steps_ = config.train.steps ? *config.train.steps : *config.train.epochs * steps_per_epoch_;
-  if (checkpoint != nullptr) restore(*checkpoint);
+  if (checkpoint != nullptr) {
+    restore(*checkpoint);
+  } else if (const std::string name = first_not_finite_tensor(); !name.empty()) {
+    bad_input("{}: {} is not finite", config.init_from.value_or("the initial weights"), name);
+  }
 }
 
 void Session::restore(const LoadedCheckpoint& c) {
+  load(c);
+  position = c.position;
+  // A run that has begun to roll back only now returns to where it began to.
+  if (config.train.on_non_finite == "rollback" && position.rollback_step < 0) mark_rollback_point();
+}
+
+void Session::load(const LoadedCheckpoint& c) {
   ErrorList errors;
   const auto attempt = [&](const auto& load) {
     try {
@@ -59,7 +59,9 @@ void Session::restore(const LoadedCheckpoint& c) {
   attempt([&] { optimizer->load_state(c.optimizer, c.directory + "/optimizer.safetensors"); });
   if (ema) attempt([&] { ema->load_state(c.ema, c.directory + "/ema.safetensors"); });
   errors.throw_if_any();
-  position = c.position;
+  if (const std::string name = first_not_finite_tensor(); !name.empty()) {
+    bad_input("{}: {} is not finite", c.directory, name);
+  }
 }
 
 Snapshot Session::snapshot(const std::string& config_yaml) const {
@@ -100,25 +102,53 @@ std::vector<data::Batch> Session::next_batches() {
   return batches;
 }
 
+double Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                                     const std::function<void(size_t)>& before) {
+  double sum = 0;
+  ForwardContext c = context();
+  store.clear_grads();
+  for (size_t i = 0; i < batches.size(); ++i) {
+    if (before) before(i);
+    const Tensor loss = config.task->loss(batches[i], c, static_cast<double>(samples));
+    sum += loss.item();
+    backward(loss);
+    c.sample0 += static_cast<uint32_t>(batches[i].size);
+  }
+  store.complete_grads();
+  return sum;
+}
+
 StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
   StepFigures figures;
   for (const auto& batch : batches) figures.samples += batch.size;
-  ForwardContext c = context();
-  store.clear_grads();
-  for (const auto& batch : batches) {
-    const Tensor loss = config.task->loss(batch, c, static_cast<double>(figures.samples));
-    figures.loss += loss.item();
-    backward(loss);
-    c.sample0 += static_cast<uint32_t>(batch.size);
-  }
-  store.complete_grads();
+  figures.loss = accumulate_gradients(batches, figures.samples);
   const ClipResult clipped = clip(store, config.train.clip);
   figures.grad_norm = clipped.norm;
-  if (!std::isfinite(figures.loss) || !clipped.finite) report_not_finite(figures.loss, batches);
+  if (!std::isfinite(figures.loss) || !clipped.finite) {
+    NonFinite report = begin_report(figures, batches);
+    const auto rerun = [&](const std::function<void(size_t)>& before) {
+      accumulate_gradients(batches, figures.samples, before);
+    };
+    find_first_not_finite(store, batches, rerun, report);
+    throw NonFiniteStep(report.text() +
+                            ". The weights are as before this step. Lower optimizer.lr, set train.clip_norm, or see "
+                            "train.on_non_finite",
+                        report);
+  }
   const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
   figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
   optimizer->step(figures.learning_rate, clipped.scale);
   if (ema) ema->update(optimizer->steps());
+  // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
+  // not depend on when a signal asked for a checkpoint.
+  if (const auto bad = first_not_finite_state()) {
+    NonFinite report = begin_report(figures, batches);
+    report.phase = "optimizer";
+    report.op = optimizer_registry().name_of(*optimizer);
+    report.tensor = bad->first;
+    report.parameter = bad->second;
+    throw NonFiniteStep(report.text() + ". Lower optimizer.lr or set train.clip_norm", report);
+  }
   return figures;
 }
 
@@ -126,35 +156,94 @@ StepFigures Session::step() {
   const double start = monotonic_seconds();
   const auto batches = next_batches();
   const StepFigures figures = step_on(batches);
-  position.batch += static_cast<int64_t>(batches.size());
-  if (position.batch == order_->batches(position.epoch)) position.epoch += 1, position.batch = 0;
-  position.step += 1;
-  position.samples += figures.samples;
+  go_behind(static_cast<int64_t>(batches.size()), figures.samples);
+  if (config.train.on_non_finite != "rollback") position.non_finite_in_a_row = 0;
   position.train_seconds += monotonic_seconds() - start;
   return figures;
+}
+
+void Session::go_behind(int64_t batches, int64_t samples) {
+  position.batch += batches;
+  if (position.batch == order_->batches(position.epoch)) position.epoch += 1, position.batch = 0;
+  position.step += 1;
+  position.samples += samples;
+}
+
+void Session::pass_over(const NonFinite& bad) {
+  if (bad.step != position.step + 1) fail("session: step {} is passed over after step {}", bad.step, position.step);
+  go_behind(bad.batches, bad.samples);
+  position.non_finite_in_a_row += 1;
+}
+
+void Session::skip(const NonFinite& bad) {
+  if (bad.phase == "optimizer") fail("session: step {} has changed the weights and cannot be skipped", bad.step);
+  pass_over(bad);
+}
+
+void Session::roll_back(const LoadedCheckpoint& checkpoint, const NonFinite& bad) {
+  load(checkpoint);
+  pass_over(bad);
+}
+
+bool Session::must_stop(const NonFinite& bad) const {
+  const std::string& policy = config.train.on_non_finite;
+  return policy == "stop" || (policy == "skip" && bad.phase == "optimizer") ||
+         position.non_finite_in_a_row + 1 >= config.train.non_finite_limit;
+}
+
+void Session::mark_rollback_point() {
+  position.rollback_step = position.step;
+  // Since the last one: returning to the same checkpoint again and again is a row too, with good steps in between.
+  position.non_finite_in_a_row = 0;
 }
 
 std::vector<data::SkippedSample> Session::skipped() const {
   return loader_ ? loader_->skipped() : std::vector<data::SkippedSample>{};
 }
 
-std::string Session::first_not_finite_parameter() const {
-  if (std::isfinite(l2_norm(store.flat_values()))) return "";
-  return first_not_finite(store, [](const Parameter& p) { return p.value; });
+std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite_state() const {
+  // Which parameter element i of a flat buffer belongs to.
+  const auto in_parameter = [&](const std::string& what, const Tensor& flat, int64_t i) {
+    for (const auto& p : store.parameters()) {
+      const int64_t n = p.shape.numel();
+      if (i < p.offset || i >= p.offset + n) continue;
+      auto bad = describe_not_finite(what + p.name, flat.slice(0, p.offset, p.offset + n).view(p.shape));
+      return std::make_pair(*bad, p.name);
+    }
+    return std::make_pair(*describe_not_finite(what + "padding", flat), std::string());
+  };
+  const Tensor& values = store.flat_values();
+  for (const auto& [name, tensor] : optimizer->state()) {
+    const auto i = first_not_finite(tensor);
+    if (!i) continue;
+    if (tensor.shape() == values.shape()) return in_parameter("optimizer state " + name + " of ", tensor, *i);
+    return std::make_pair(*describe_not_finite("optimizer state " + name, tensor), std::string());
+  }
+  if (const auto i = first_not_finite(values)) return in_parameter("", values, *i);
+  if (!ema) return std::nullopt;
+  for (const auto& [name, tensor] : ema->state()) {
+    if (auto bad = describe_not_finite("ema of " + name, tensor)) return std::make_pair(*bad, name);
+  }
+  return std::nullopt;
 }
 
-void Session::report_not_finite(double loss, const std::vector<data::Batch>& batches) const {
-  const std::string parameter = first_not_finite(store, [](const Parameter& p) { return p.grad_buffer; });
-  std::string ids;
+std::string Session::first_not_finite_tensor() const {
+  const auto bad = first_not_finite_state();
+  return bad ? bad->first.name : "";
+}
+
+NonFinite Session::begin_report(const StepFigures& figures, const std::vector<data::Batch>& batches) const {
+  NonFinite report;
+  report.step = position.step + 1;
+  report.loss = figures.loss;
+  report.grad_norm = figures.grad_norm;
+  report.batches = static_cast<int64_t>(batches.size());
+  report.samples = figures.samples;
   for (const auto& batch : batches) {
     if (!batch.has("sample_ids")) continue;
-    for (const int64_t id : batch.at("sample_ids").to_vector<int64_t>()) ids += fmt::format(" {}", id);
+    for (const int64_t id : batch.at("sample_ids").to_vector<int64_t>()) report.sample_ids.push_back(id);
   }
-  fail("step {}: the loss is {}{}; the weights are as before this step{}. Lower optimizer.lr or set train.clip_norm",
-       position.step + 1, loss,
-       parameter.empty() ? ", every gradient is finite"
-                         : fmt::format(", the first gradient that is not finite is that of {}", parameter),
-       ids.empty() ? "" : fmt::format("; its samples are{}", ids));
+  return report;
 }
 
 }  // namespace gfsa::train

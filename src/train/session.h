@@ -2,11 +2,13 @@
 // and benchmarks share it. It knows no model and no data, and writes nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "train/checkpoint.h"
+#include "train/non_finite.h"
 #include "train/run_config.h"
 
 namespace gfsa::train {
@@ -32,9 +34,21 @@ class Session {
   // Its tensors are live: they are those of the next step once that is made.
   Snapshot snapshot(const std::string& config_yaml) const;
 
-  // One optimizer step on the next batches. Throws (exit code 1) if loss or gradient is not finite, naming the first
-  // such parameter and the samples; weights, optimizer and position are then as before the step.
+  // One optimizer step on the next batches. Throws NonFiniteStep if loss or gradient is not finite: weights, optimizer
+  // and EMA are then as before the step. Or if the update made weights, optimizer state or EMA not finite (phase
+  // "optimizer"): then they are of no use any more. The position is that before the step in both cases.
   StepFigures step();
+  // Goes on behind a step that step() has thrown for, without its update. Not in phase "optimizer".
+  void skip(const NonFinite& bad);
+  // The same with weights, optimizer and EMA of a checkpoint, also in phase "optimizer". The position goes on behind
+  // the bad step, not behind the checkpoint's.
+  void roll_back(const LoadedCheckpoint& checkpoint, const NonFinite& bad);
+  // Whether train.on_non_finite ends the run now: it says stop, skipping cannot help (phase "optimizer"), or this is
+  // the train.non_finite_limit-th such step in a row.
+  bool must_stop(const NonFinite& bad) const;
+  // The checkpoint of this position is the one to roll back to from now on. Kept in the position, so that checkpoints
+  // that signals ask for change nothing about a run that rolls back.
+  void mark_rollback_point();
   // The same on batches that are given; the position stays (benchmarks).
   StepFigures step_on(const std::vector<data::Batch>& batches);
   // The batches of the next step: train.accumulate of them, or the epoch's rest where that is less. The position stays,
@@ -47,8 +61,8 @@ class Session {
   double epochs_done() const { return static_cast<double>(position.step) / static_cast<double>(steps_per_epoch_); }
   data::LoaderFigures loader_figures() const { return loader_ ? loader_->figures() : data::LoaderFigures{}; }
   std::vector<data::SkippedSample> skipped() const;
-  // Name of the first parameter whose value is not finite, or "".
-  std::string first_not_finite_parameter() const;
+  // Name of the first tensor with an element that is not finite among optimizer state, values and EMA, or "".
+  std::string first_not_finite_tensor() const;
 
   RunConfig& config;
   ParameterStore store;
@@ -58,7 +72,15 @@ class Session {
 
  private:
   ForwardContext context() const;
-  [[noreturn]] void report_not_finite(double loss, const std::vector<data::Batch>& batches) const;
+  void load(const LoadedCheckpoint& checkpoint);
+  // Forward and backward of all batches: the loss, and gradients in the store. before(i): ahead of batch i.
+  double accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                              const std::function<void(size_t)>& before = {});
+  // By phase of the update: state first, as values are made from it.
+  std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state() const;  // and its parameter
+  NonFinite begin_report(const StepFigures& figures, const std::vector<data::Batch>& batches) const;
+  void go_behind(int64_t batches, int64_t samples);
+  void pass_over(const NonFinite& bad);
 
   std::unique_ptr<data::BatchOrder> order_;
   std::unique_ptr<data::Loader> loader_;
