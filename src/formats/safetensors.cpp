@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <numeric>
@@ -15,81 +14,13 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "formats/safetensors_header.h"
+#include "formats/safetensors_layout.h"
 
 namespace gfsa {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "safetensors data is used in place, which is little endian");
-
-constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's reference implementation
 constexpr uint64_t kHeaderAlignment = 8;
-
-struct NamedSize {
-  const char* dtype;
-  size_t bytes;
-};
-constexpr NamedSize kDtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
-                                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
-
-std::string dtype_names() {
-  std::vector<std::string> names;
-  for (const NamedSize& d : kDtypes) names.emplace_back(d.dtype);
-  return one_of(names);
-}
-
-// Bytes of a tensor, or false if they do not fit into 64 bits.
-bool tensor_bytes(const std::vector<int64_t>& shape, size_t element_bytes, uint64_t* bytes) {
-  *bytes = element_bytes;
-  for (const int64_t n : shape) {
-    if (n < 0 || __builtin_mul_overflow(*bytes, static_cast<uint64_t>(n), bytes)) return false;
-  }
-  return true;
-}
-
-void check_entry(const SafetensorsEntry& e, uint64_t data_bytes, const std::string& path) {
-  const size_t element = safetensors_element_bytes(e.dtype);
-  if (element == 0) {
-    bad_input("{}: tensor '{}': dtype '{}' is not known, expected {}", path, e.name, e.dtype, dtype_names());
-  }
-  if (e.end > data_bytes) {
-    bad_input("{}: tensor '{}': ends at byte {} of the data, but the file has {}: truncated?", path, e.name, e.end,
-              data_bytes);
-  }
-  uint64_t bytes = 0;
-  if (!tensor_bytes(e.shape, element, &bytes)) {
-    bad_input("{}: tensor '{}': shape [{}] is too large", path, e.name, fmt::join(e.shape, ", "));
-  }
-  if (bytes != e.end - e.begin) {
-    bad_input("{}: tensor '{}': {} of shape [{}] takes {} bytes, but data_offsets [{}, {}] hold {}", path, e.name,
-              e.dtype, fmt::join(e.shape, ", "), bytes, e.begin, e.end, e.end - e.begin);
-  }
-}
-
-void check_layout(const std::vector<SafetensorsEntry>& entries, uint64_t data_bytes, const std::string& path) {
-  std::vector<const SafetensorsEntry*> order;
-  for (const SafetensorsEntry& e : entries) order.push_back(&e);
-  std::stable_sort(order.begin(), order.end(),
-                   [](auto* a, auto* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
-  uint64_t position = 0;
-  const SafetensorsEntry* previous = nullptr;
-  for (const SafetensorsEntry* e : order) {
-    if (e->begin < position) {
-      bad_input("{}: tensor '{}': begins at byte {}, inside of tensor '{}', which ends at {}", path, e->name, e->begin,
-                previous->name, position);
-    }
-    if (e->begin > position) {
-      bad_input("{}: tensor '{}': begins at byte {}, but the data before it ends at {}: a hole", path, e->name,
-                e->begin, position);
-    }
-    position = e->end;
-    previous = e;
-  }
-  if (position != data_bytes) {
-    bad_input("{}: {} bytes follow the last tensor, expected none", path, data_bytes - position);
-  }
-}
+constexpr size_t kWriteBytes = 1 << 20;  // hashed and written at a time, while they are in the cache
 
 // The whole file, mapped read-only.
 std::shared_ptr<const void> map_file(const std::string& path, size_t* bytes) {
@@ -112,13 +43,6 @@ std::shared_ptr<const void> map_file(const std::string& path, size_t* bytes) {
 
 }  // namespace
 
-size_t safetensors_element_bytes(std::string_view dtype) {
-  for (const NamedSize& d : kDtypes) {
-    if (dtype == d.dtype) return d.bytes;
-  }
-  return 0;
-}
-
 SafetensorsFile SafetensorsFile::open(const std::string& path) {
   SafetensorsFile file;
   file.path_ = path;
@@ -138,26 +62,11 @@ SafetensorsFile SafetensorsFile::parse(std::string content, const std::string& w
 }
 
 void SafetensorsFile::read_header(const std::byte* content, size_t bytes) {
-  if (bytes < kLengthBytes) bad_input("{}: has {} bytes, expected a safetensors file (at least 8)", path_, bytes);
-  uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, content, kLengthBytes);
-  if (header_bytes > kMaxHeaderBytes) {
-    bad_input("{}: not a safetensors file: header of {} bytes, expected at most {}", path_, header_bytes,
-              kMaxHeaderBytes);
-  }
-  if (header_bytes > bytes - kLengthBytes) {
-    bad_input("{}: truncated: header of {} bytes in a file of {}", path_, header_bytes, bytes);
-  }
-  const std::string_view json(reinterpret_cast<const char*>(content) + kLengthBytes, header_bytes);
-  if (json.empty() || json[0] != '{')
-    bad_input("{}: not a safetensors file: the header does not start with '{{'", path_);
-  SafetensorsHeader header = parse_safetensors_header(json, path_);
-  const uint64_t data_bytes = bytes - kLengthBytes - header_bytes;
-  for (const SafetensorsEntry& e : header.entries) check_entry(e, data_bytes, path_);
-  check_layout(header.entries, data_bytes, path_);
-
+  const uint64_t header_bytes = safetensors_header_bytes(content, bytes, path_);
+  const std::string_view json(reinterpret_cast<const char*>(content) + kSafetensorsLengthBytes, header_bytes);
+  const std::byte* data = content + kSafetensorsLengthBytes + header_bytes;
+  SafetensorsHeader header = parse_safetensors_layout(json, bytes - kSafetensorsLengthBytes - header_bytes, path_);
   metadata_ = std::move(header.metadata);
-  const std::byte* data = content + kLengthBytes + header_bytes;
   for (SafetensorsEntry& e : header.entries) {
     names_.push_back(e.name);
     tensors_[e.name] = {std::move(e.dtype), std::move(e.shape), data + e.begin, static_cast<size_t>(e.end - e.begin)};
@@ -172,8 +81,8 @@ const TensorBytes& SafetensorsFile::at(const std::string& name) const {
   return it->second;
 }
 
-void write_safetensors(Env& env, const std::string& path, const std::vector<NamedTensorBytes>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+FileChecksums write_safetensors(Env& env, const std::string& path, const std::vector<NamedTensorBytes>& tensors,
+                                const std::map<std::string, std::string>& metadata) {
   SafetensorsHeader header;
   header.metadata = metadata;
   for (const auto& [key, value] : metadata) {
@@ -186,9 +95,10 @@ void write_safetensors(Env& env, const std::string& path, const std::vector<Name
     }
     if (!names.insert(name).second) fail("{}: two tensors named '{}'", path, name);
     const size_t element = safetensors_element_bytes(tensor.dtype);
-    if (element == 0) fail("{}: tensor '{}': dtype '{}' is not one of {}", path, name, tensor.dtype, dtype_names());
+    if (element == 0)
+      fail("{}: tensor '{}': dtype '{}' is not one of {}", path, name, tensor.dtype, safetensors_dtype_names());
     uint64_t bytes = 0;
-    if (!tensor_bytes(tensor.shape, element, &bytes) || bytes != tensor.bytes) {
+    if (!safetensors_tensor_bytes(tensor.shape, element, &bytes) || bytes != tensor.bytes) {
       fail("{}: tensor '{}': {} bytes given for {} of shape [{}]", path, name, tensor.bytes, tensor.dtype,
            fmt::join(tensor.shape, ", "));
     }
@@ -208,14 +118,33 @@ void write_safetensors(Env& env, const std::string& path, const std::vector<Name
 
   std::string json = safetensors_header_json(header);
   json.append((kHeaderAlignment - json.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
-  if (json.size() > kMaxHeaderBytes)
-    fail("{}: header of {} bytes, at most {} are allowed", path, json.size(), kMaxHeaderBytes);
-  const uint64_t header_bytes = json.size();
+  if (json.size() > kSafetensorsMaxHeaderBytes)
+    fail("{}: header of {} bytes, at most {} are allowed", path, json.size(), kSafetensorsMaxHeaderBytes);
+  const uint64_t json_bytes = json.size();
+  const std::string head = std::string(reinterpret_cast<const char*>(&json_bytes), sizeof json_bytes) + json;
+
+  FileChecksums sums;
+  sums.bytes = head.size() + position;
+  sums.header_bytes = head.size();
+  sums.header_xxh3_64 = checksum64(head);
+  Checksum whole;
+  whole.update(head);
   auto file = env.create(path);
-  file->append(&header_bytes, sizeof header_bytes);
-  file->append(json);
-  for (const size_t i : order) file->append(tensors[i].second.data, tensors[i].second.bytes);
+  file->append(head);
+  for (const size_t i : order) {
+    const auto& [name, tensor] = tensors[i];
+    Checksum part;
+    for (size_t done = 0; done < tensor.bytes; done += kWriteBytes) {
+      const size_t n = std::min(kWriteBytes, tensor.bytes - done);
+      part.update(tensor.data + done, n);
+      whole.update(tensor.data + done, n);
+      file->append(tensor.data + done, n);
+    }
+    sums.tensors_xxh3_64.emplace_back(name, part.text64());
+  }
+  sums.xxh3_128 = whole.text128();
   file->commit();
+  return sums;
 }
 
 }  // namespace gfsa

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/env.h"
+#include "formats/checksum.h"
 
 namespace gfsa {
 
@@ -59,8 +60,9 @@ using NamedTensorBytes = std::pair<std::string, TensorBytes>;
 
 // Writes atomically through `env`. The header keeps the order given; the data lies by falling element size, so that
 // every tensor is aligned to it; the header is padded with spaces to 8 bytes. Throws (exit code 1) on a duplicate or
-// empty name, a dtype that is not the format's, bytes that do not match the shape.
-void write_safetensors(Env& env, const std::string& path, const std::vector<NamedTensorBytes>& tensors,
-                       const std::map<std::string, std::string>& metadata = {});
+// empty name, a dtype that is not the format's, bytes that do not match the shape. Returns what the written bytes are
+// known by, hashed in the same pass.
+FileChecksums write_safetensors(Env& env, const std::string& path, const std::vector<NamedTensorBytes>& tensors,
+                                const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace gfsa

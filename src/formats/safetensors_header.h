@@ -1,4 +1,4 @@
-// safetensors_header.h -- the JSON header of a safetensors file as typed entries; used by safetensors.cpp alone.
+// safetensors_header.h -- the JSON header of a safetensors file as typed entries; inside of formats/.
 #pragma once
 
 #include <cstdint>

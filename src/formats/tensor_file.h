@@ -1,6 +1,7 @@
 // tensor_file.h -- safetensors files as Tensors.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -14,12 +15,20 @@ namespace gfsa {
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 
-// Every tensor of the file, copied to the CPU. F16 becomes f32; I16 and I8 become i32. Bad input names file and tensor.
-std::map<std::string, Tensor> read_tensors(const std::string& path);
+// Reads the tensors one after the other as they lie in the file, each into memory of its own and nothing twice, and
+// gives them to `take`. F16 becomes f32; I16 and I8 become i32. `expected` (may be null): what the file must hash to;
+// a tensor is given away only after its checksum fitted. Bad input names the file, and the tensor or "header".
+void for_each_tensor(Env& env, const std::string& path, const FileChecksums* expected,
+                     const std::function<void(const std::string& name, Tensor tensor)>& take);
+
+// All of them, on the CPU.
+std::map<std::string, Tensor> read_tensors(Env& env, const std::string& path, const FileChecksums* expected = nullptr);
+std::map<std::string, Tensor> read_tensors(const std::string& path);  // with Env::real()
+// Of a file that is mapped; `where` names it in errors.
 Tensor to_tensor(const TensorBytes& bytes, const std::string& where);
 
-// Written atomically; strided tensors are made contiguous first.
-void write_tensors(Env& env, const std::string& path, const NamedTensors& tensors,
-                   const std::map<std::string, std::string>& metadata = {});
+// Written atomically; strided tensors are made contiguous first. Returns what the file is known by.
+FileChecksums write_tensors(Env& env, const std::string& path, const NamedTensors& tensors,
+                            const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace gfsa

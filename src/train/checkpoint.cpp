@@ -2,21 +2,20 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
-#include <limits>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "train/checkpoint_reader.h"
+#include "train/manifest.h"
 
 namespace gfsa::train {
 namespace {
 
-using nlohmann::ordered_json;
-
-constexpr int kFormatVersion = 1;
-constexpr const char* kPrefix = "step-";
-constexpr const char* kWriting = ".writing-";    // + the final name, while the folder is filled
-constexpr const char* kRemoving = ".removing-";  // + the final name, while it is emptied
+constexpr std::string_view kPrefix = "step-";
+constexpr std::string_view kWriting = ".writing-";    // + the final name, while the folder is filled
+constexpr std::string_view kRemoving = ".removing-";  // + the final name, while it is emptied
+constexpr std::string_view kDamaged = "damaged-";     // + the final name, of what cannot be read any more
 
 std::string name_of_step(int64_t step) { return fmt::format("{}{:08}", kPrefix, step); }
 
@@ -25,110 +24,163 @@ bool is_checkpoint_name(const std::string& name) {
          std::all_of(name.begin() + 5, name.end(), [](unsigned char c) { return std::isdigit(c); });
 }
 
-std::string to_text(const Position& p) {
-  ordered_json j;
-  j["format"] = kFormatVersion;
-  j["step"] = p.step;
-  j["epoch"] = p.epoch;
-  j["batch"] = p.batch;
-  j["samples"] = p.samples;
-  j["train_seconds"] = p.train_seconds;
-  if (p.best) j["best"] = *p.best;
-  j["best_step"] = p.best_step;
-  j["evaluated_step"] = p.evaluated_step;
-  j["last_eval"] = ordered_json::object();
-  for (const auto& [name, value] : p.last_eval) j["last_eval"][name] = value;
-  j["written"] = utc_time_now();
-  return j.dump(2) + "\n";
-}
+std::string last_part(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-Position from_text(const std::string& text, const std::string& path) {
+// Runs `action` where its own failure must not hide the one that led here.
+template <class F>
+void quietly(const F& action) {
   try {
-    const auto j = ordered_json::parse(text);
-    if (j.at("format") != kFormatVersion) {
-      bad_input("{}: checkpoint format {}, expected {}; it was written by another version of this program", path,
-                j.at("format").dump(), kFormatVersion);
-    }
-    Position p;
-    p.step = j.at("step");
-    p.epoch = j.at("epoch");
-    p.batch = j.at("batch");
-    p.samples = j.at("samples");
-    p.train_seconds = j.at("train_seconds");
-    if (j.contains("best")) p.best = j.at("best").get<double>();
-    p.best_step = j.at("best_step");
-    p.evaluated_step = j.at("evaluated_step");
-    if (p.step < 0 || p.epoch < 0 || p.batch < 0) bad_input("{}: the position is negative", path);
-    for (const auto& [name, value] : j.at("last_eval").items()) {
-      p.last_eval.emplace_back(name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
-    }
-    return p;
-  } catch (const nlohmann::json::exception& e) {
-    bad_input("{}: damaged, this is not a checkpoint's state: {}", path, e.what());
+    action();
+  } catch (const Error& e) {
+    log::debug("while tidying up: {}", e.message());
   }
 }
 
 }  // namespace
 
-bool Position::note_if_best(const Metrics& metrics, const std::pair<std::string, bool>& primary) {
-  for (const auto& [name, value] : metrics) {
-    if (name != primary.first || !std::isfinite(value)) continue;
-    if (best && (primary.second ? value <= *best : value >= *best)) return false;
-    best = value;
-    best_step = step;
-    return true;
+uint64_t bytes_on_disk(const Snapshot& s) {
+  constexpr uint64_t kBeside = 64 << 10, kBesideEachTensor = 512;  // headers, manifest, whole blocks
+  uint64_t bytes = kBeside + s.config.size();
+  for (const auto* tensors : {&s.model, &s.optimizer, &s.ema}) {
+    for (const auto& [name, tensor] : *tensors) bytes += tensor.bytes() + 3 * name.size() + kBesideEachTensor;
   }
-  return false;
+  return bytes;
 }
 
 CheckpointStore::CheckpointStore(Env& env, std::string run_dir)
     : env_(env), folder_(std::move(run_dir) + "/checkpoints") {}
 
-std::string CheckpointStore::save(const Snapshot& s, int64_t keep_last, bool keep_best) {
-  const std::string name = name_of_step(s.position.step);
-  const std::string final_path = folder_ + "/" + name, temporary = folder_ + "/" + kWriting + name;
-  env_.create_directories(folder_);
-  env_.remove_all(temporary);
-  env_.create_directories(temporary);
+void CheckpointStore::fill(const std::string& folder, const Snapshot& s) {
   const std::map<std::string, std::string> metadata{{"format", "pt"}, {"step", std::to_string(s.position.step)}};
-  write_tensors(env_, temporary + "/model.safetensors", s.model, metadata);
-  write_tensors(env_, temporary + "/optimizer.safetensors", s.optimizer, metadata);
-  if (!s.ema.empty()) write_tensors(env_, temporary + "/ema.safetensors", s.ema, metadata);
-  env_.write(temporary + "/config.yaml", s.config);
-  env_.write(temporary + "/state.json", to_text(s.position));
-  // The same step again: it was stopped before its evaluation, which has now changed the position.
-  if (env_.exists(final_path)) discard(name);
-  env_.rename(temporary, final_path);
+  Manifest manifest;
+  const auto add_tensors = [&](const char* name, const NamedTensors& tensors) {
+    manifest.files.emplace_back(name, write_tensors(env_, folder + "/" + name, tensors, metadata));
+  };
+  const auto add_text = [&](const char* name, const std::string& text) {
+    FileChecksums sums;
+    sums.bytes = text.size();
+    sums.xxh3_128 = checksum128(text);
+    manifest.files.emplace_back(name, sums);
+    env_.write(folder + "/" + name, text);
+  };
+  add_tensors("model.safetensors", s.model);
+  add_tensors("optimizer.safetensors", s.optimizer);
+  if (!s.ema.empty()) add_tensors("ema.safetensors", s.ema);
+  add_text("config.yaml", s.config);
+  add_text("state.json", state_text(s.position));
+  env_.write(folder + "/manifest.json", manifest_text(manifest));
+}
 
-  const std::string best = folder_ + "/" + name_of_step(s.position.best_step);
+std::string CheckpointStore::write(const Snapshot& s) {
+  const std::string name = name_of_step(s.position.step);
+  const std::string temporary = folder_ + "/" + std::string(kWriting) + name;
+  try {
+    env_.create_directories(folder_);
+    env_.remove_all(temporary);
+    env_.create_directories(temporary);
+    fill(temporary, s);
+    give_name(temporary, name);
+  } catch (...) {
+    quietly([&] { env_.remove_all(temporary); });
+    throw;
+  }
+  return folder_ + "/" + name;
+}
+
+void CheckpointStore::give_name(const std::string& temporary, const std::string& name) {
+  const std::string path = folder_ + "/" + name;
+  if (!env_.exists(path)) return env_.rename(temporary, path);
+  // The same step again: it was stopped before its evaluation, which has now changed the position.
+  const std::string former = folder_ + "/" + std::string(kRemoving) + name;
+  env_.remove_all(former);
+  try {
+    env_.rename(path, former);
+    env_.rename(temporary, path);
+  } catch (...) {
+    if (!env_.exists(path)) quietly([&] { env_.rename(former, path); });
+    throw;
+  }
+  quietly([&] { env_.remove_all(former); });
+}
+
+void CheckpointStore::prune(int64_t keep_last, const std::vector<int64_t>& keep_steps) {
   const auto all = list();
   const size_t kept = static_cast<size_t>(std::max<int64_t>(1, keep_last));
   for (size_t i = 0; i + kept < all.size(); ++i) {
-    if (!keep_best || all[i] != best) discard(all[i].substr(folder_.size() + 1));
+    const bool wanted =
+        std::any_of(keep_steps.begin(), keep_steps.end(), [&](int64_t step) { return all[i] == path_of_step(step); });
+    if (!wanted) discard(last_part(all[i]));
   }
-  return final_path;
+}
+
+std::string CheckpointStore::path_of_step(int64_t step) const { return folder_ + "/" + name_of_step(step); }
+
+std::string CheckpointStore::save(const Snapshot& snapshot, int64_t keep_last, bool keep_best) {
+  const std::string path = write(snapshot);
+  prune(keep_last, {keep_best ? snapshot.position.best_step : -1});
+  return path;
 }
 
 void CheckpointStore::discard(const std::string& name) {
-  const std::string doomed = folder_ + "/" + kRemoving + name;
+  const std::string doomed = folder_ + "/" + std::string(kRemoving) + name;
   env_.remove_all(doomed);
   env_.rename(folder_ + "/" + name, doomed);
   env_.remove_all(doomed);
 }
 
+bool CheckpointStore::is_complete(const std::string& path) const {
+  try {
+    return CheckpointReader(env_, path).all_files_there();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void CheckpointStore::recover() {
   if (!env_.is_directory(folder_)) return;
-  for (const auto& name : env_.list(folder_)) {
-    const std::string path = folder_ + "/" + name;
-    if (name.starts_with(kRemoving)) env_.remove_all(path);
-    if (!name.starts_with(kWriting)) continue;
-    const std::string final_path = folder_ + "/" + name.substr(std::string_view(kWriting).size());
-    if (env_.exists(path + "/state.json") && !env_.exists(final_path)) {
-      env_.rename(path, final_path);
-    } else {
-      env_.remove_all(path);
+  // What was being written first: it takes the place of what was being removed.
+  for (const std::string_view prefix : {kWriting, kRemoving}) {
+    for (const auto& name : env_.list(folder_)) {
+      if (!name.starts_with(prefix)) continue;
+      const std::string path = folder_ + "/" + name, final_path = folder_ + "/" + name.substr(prefix.size());
+      if (is_checkpoint_name(last_part(final_path)) && !env_.exists(final_path) && is_complete(path)) {
+        env_.rename(path, final_path);
+      } else {
+        env_.remove_all(path);
+      }
     }
   }
+}
+
+void CheckpointStore::set_aside(const std::string& path, const std::string& why) {
+  std::string aside = folder_ + "/" + std::string(kDamaged) + last_part(path);
+  for (int i = 2; env_.exists(aside); ++i) {
+    aside = fmt::format("{}/{}{}.{}", folder_, kDamaged, last_part(path), i);
+  }
+  env_.rename(path, aside);
+  log::warn("{}; renamed to {}, which may be removed", why, last_part(aside));
+}
+
+LoadedCheckpoint CheckpointStore::load_newest() {
+  const auto all = list();
+  std::vector<std::pair<std::string, std::string>> damaged;
+  for (auto path = all.rbegin(); path != all.rend(); ++path) {
+    try {
+      LoadedCheckpoint checkpoint = load(env_, *path);
+      for (const auto& [broken, why] : damaged) set_aside(broken, why);
+      return checkpoint;
+    } catch (const OtherFormat&) {
+      throw;
+    } catch (const Error& e) {
+      if (e.exit_code() != kExitBadInput) throw;
+      damaged.emplace_back(*path, e.message());
+    }
+  }
+  ErrorList errors;
+  errors.add(fmt::format("{}: no checkpoint is whole, so the run cannot go on:", folder_));
+  for (const auto& [path, why] : damaged) errors.add(why);
+  errors.throw_if_any();
+  fail("{}: there is no checkpoint to load", folder_);
 }
 
 std::vector<std::string> CheckpointStore::list() const {
@@ -145,18 +197,33 @@ std::string CheckpointStore::latest() const {
   return all.empty() ? "" : all.back();
 }
 
+std::string CheckpointStore::advice_without(const std::string& directory) const {
+  const auto all = list();
+  for (auto path = all.rbegin(); path != all.rend(); ++path) {
+    if (last_part(*path) >= last_part(directory)) continue;
+    try {
+      CheckpointReader(env_, *path).verify();
+      return fmt::format("; {} is whole", *path);
+    } catch (const Error& e) {
+      log::debug("{}", e.message());
+    }
+  }
+  return "";
+}
+
 Position CheckpointStore::load_position(Env& env, const std::string& directory) {
-  const std::string path = directory + "/state.json";
-  return from_text(env.read(path, 1 << 20), path);
+  return CheckpointReader(env, directory).position();
 }
 
 LoadedCheckpoint CheckpointStore::load(Env& env, const std::string& directory) {
+  const CheckpointReader reader(env, directory);
   LoadedCheckpoint c;
   c.directory = directory;
-  c.position = load_position(env, directory);
-  c.model = read_tensors(directory + "/model.safetensors");
-  c.optimizer = read_tensors(directory + "/optimizer.safetensors");
-  if (env.exists(directory + "/ema.safetensors")) c.ema = read_tensors(directory + "/ema.safetensors");
+  c.position = reader.position();
+  reader.text("config.yaml");
+  c.model = reader.tensors("model.safetensors");
+  c.optimizer = reader.tensors("optimizer.safetensors");
+  if (reader.has("ema.safetensors")) c.ema = reader.tensors("ema.safetensors");
   return c;
 }
 

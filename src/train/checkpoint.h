@@ -4,7 +4,8 @@
 //                             ema.safetensors         averaged weights by the same names, if the run keeps them
 //                             optimizer.safetensors   the optimizer's state
 //                             config.yaml             the run's configuration
-//                             state.json              position, best figures, versions; written last
+//                             state.json              position, best figures
+//                             manifest.json           checksums of all of these (manifest.h); written last
 //
 // The folder is filled under a name that begins with a dot, every file synced, then renamed; before it is removed it is
 // renamed back. So a folder with the final name is complete, whenever the process was killed. Random numbers need no
@@ -13,38 +14,23 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/env.h"
 #include "formats/tensor_file.h"
-#include "train/task.h"
+#include "train/checkpoint_state.h"
 
 namespace gfsa::train {
-
-// Where a run stands, between two optimizer steps.
-struct Position {
-  int64_t step = 0;     // optimizer steps done
-  int64_t epoch = 0;    // the epoch of the next batch
-  int64_t batch = 0;    // the next batch within the epoch
-  int64_t samples = 0;  // seen in training so far
-  double train_seconds = 0;
-  std::optional<double> best;  // of the primary metric
-  int64_t best_step = -1;
-  int64_t evaluated_step = -1;  // of last_eval
-  Metrics last_eval;
-
-  // Takes the primary metric (name, whether more is better) of this step's evaluation as the best, if it is finite and
-  // better than that of every evaluation before; returns whether it is.
-  bool note_if_best(const Metrics& metrics, const std::pair<std::string, bool>& primary);
-};
 
 struct Snapshot {
   Position position;
   NamedTensors model, optimizer, ema;  // ema may be empty
   std::string config;                  // resolved YAML
 };
+
+// Bytes that a checkpoint of it takes, a little more rather than less.
+uint64_t bytes_on_disk(const Snapshot& snapshot);
 
 // Tensors read back, by name.
 struct LoadedCheckpoint {
@@ -58,15 +44,31 @@ class CheckpointStore {
   // run_dir/checkpoints.
   CheckpointStore(Env& env, std::string run_dir);
 
-  // Writes, then forgets all but the newest keep_last (and the best, if keep_best). Returns the folder's path.
+  // Writes it so that it is durable when this returns; gives the folder's path. When it throws, what it had written is
+  // removed (as far as the file system lets it) and what was there before is as it was.
+  std::string write(const Snapshot& snapshot);
+  // Forgets all but the newest keep_last and those of the steps named.
+  void prune(int64_t keep_last, const std::vector<int64_t>& keep_steps);
+  // write, then prune; keep_best: but for the best one.
   std::string save(const Snapshot& snapshot, int64_t keep_last, bool keep_best);
+
   // Tidies up after a process that was killed: a checkpoint that was complete but not yet renamed gets its name,
-  // half-written and half-removed ones go. Only for the process that goes on with the run.
+  // half-written and half-removed ones go. Only for the process that holds the run.
   void recover();
-  // Folders of complete checkpoints, oldest first.
+  // The newest that is whole. Newer ones that are damaged are renamed to damaged-step-XXXXXXXX, and said in a warning.
+  // Nothing is renamed if none is whole: bad input that lists each; nor if one is of another version (OtherFormat).
+  // Only for the process that holds the run, after recover(). There must be a checkpoint.
+  LoadedCheckpoint load_newest();
+
+  // The folder of that step, whether it exists or not.
+  std::string path_of_step(int64_t step) const;
+  // Folders with the names of complete checkpoints, oldest first.
   std::vector<std::string> list() const;
   // The newest; "" if there is none.
   std::string latest() const;
+  // "; step-00001100 is whole" of the newest that is whole among those older than `directory`, or "".
+  std::string advice_without(const std::string& directory) const;
+  const std::string& folder() const { return folder_; }
 
   // Bad input that names the file, and the tensor where there is one, if something is missing or damaged.
   static LoadedCheckpoint load(Env& env, const std::string& directory);
@@ -74,7 +76,11 @@ class CheckpointStore {
   static Position load_position(Env& env, const std::string& directory);
 
  private:
+  void fill(const std::string& folder, const Snapshot& snapshot);
+  void give_name(const std::string& temporary, const std::string& name);
   void discard(const std::string& name);
+  void set_aside(const std::string& path, const std::string& why);
+  bool is_complete(const std::string& path) const;
 
   Env& env_;
   std::string folder_;

@@ -42,5 +42,9 @@ void Progress::message(const std::string& text) {
   clear();
   log::info("{}", text);
 }
+void Progress::warning(const std::string& text) {
+  clear();
+  log::warn("{}", text);
+}
 
 }  // namespace gfsa::train

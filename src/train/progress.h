@@ -30,6 +30,7 @@ class Progress {
   void update(const ProgressLine& line, bool last = false);
   // A line of its own, above the renewing one.
   void message(const std::string& text);
+  void warning(const std::string& text);
 
  private:
   void clear();

@@ -9,9 +9,13 @@
 #include "config/printer.h"
 #include "config/reader.h"
 #include "core/arena.h"
+#include "train/checkpoint_keeper.h"
 #include "train/evaluate.h"
+#include "train/memory_estimate.h"
+#include "train/non_finite.h"
 #include "train/progress.h"
 #include "train/run_directory.h"
+#include "train/run_lock.h"
 #include "train/signals.h"
 #include "train/summary.h"
 
@@ -21,54 +25,99 @@ namespace {
 class Run {
  public:
   // checkpoint: where it goes on from. resumed: the run directory holds the run already.
-  Run(RunConfig& config, std::string yaml, const LoadedCheckpoint* checkpoint, bool resumed, Env& env)
+  Run(RunConfig& config, const std::string& yaml, const LoadedCheckpoint* checkpoint, bool resumed, Env& env)
       : config_(config),
-        yaml_(std::move(yaml)),
         env_(env),
         directory_(env, config.run_dir),
-        checkpoints_(env, config.run_dir),
         session_(config, checkpoint),
         eval_batches_(config.task->eval_batches(config.eval.split)),
-        saved_(checkpoint != nullptr) {
+        memory_(estimate_memory(session_, *eval_batches_)),
+        checkpoints_(env, session_, yaml, progress_, checkpoint != nullptr) {
+    require_memory(memory_, process_memory(), available_memory());
     if (resumed) {
       directory_.require_same_data(*config.task);
       directory_.rewind(session_.position);
     }
-    directory_.write_config(yaml_);
+    directory_.write_config(yaml);
     directory_.write_environment(*config.task, config.device, resumed);
   }
 
   int train() {
+    try {
+      return loop();
+    } catch (...) {
+      checkpoints_.settle();  // one that was begun still counts, and is told of
+      throw;
+    }
+  }
+
+ private:
+  int loop() {
     const auto& p = session_.position;
     log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()),
               config_.task->data_summary(), session_.total_steps(), config_.train.batch_size * config_.train.accumulate,
               directory_.path());
-    if (saved_) log::info("going on after step {} of {}", p.step, session_.total_steps());
+    if (p.step > 0) log::info("going on after step {} of {}", p.step, session_.total_steps());
     if (p.step == 0) log_coefficients();
+    checkpoints_.warn_if_short_of_space();
     while (true) {
+      checkpoints_.report();
       // What step p.step entails comes first, so that a run that was stopped before it does it when it goes on.
       const bool is_best = evaluation_due() && p.evaluated_step != p.step && evaluate_now();
+      const bool due = is_best || checkpoint_due();
+      if (due && rolls_back()) session_.mark_rollback_point();
       const bool done = session_.finished() && p.evaluated_step == p.step;
       const bool asked = signals_.take_checkpoint_request();
       const int stop = signals_.stop_requested();
-      if (!saved_ && (is_best || asked || checkpoint_due() || done || stop != 0)) write_checkpoint();
-      if (done)
+      if (!checkpoints_.saved() && (due || asked || done || stop != 0)) checkpoints_.write();
+      if (done) {
         return finish(kExitDone, fmt::format("done: {} in {}; see {}/summary.md", to_text(p.last_eval),
                                              human_seconds(p.train_seconds), directory_.path()));
+      }
       if (stop != 0) {
         const bool by_user = stop == SIGINT;
         return finish(by_user ? kExitInterrupted : kExitTerminated,
                       fmt::format("stopped by {} after step {}; go on with --resume {}", by_user ? "SIGINT" : "SIGTERM",
                                   p.step, directory_.path()));
       }
-      const double before = monotonic_seconds();
-      const StepFigures figures = session_.step();
-      saved_ = false;
-      observe(figures, monotonic_seconds() - before);
+      make_step();
     }
   }
 
- private:
+  void make_step() {
+    const double before = monotonic_seconds();
+    try {
+      const StepFigures figures = session_.step();
+      observe(figures, monotonic_seconds() - before);
+    } catch (const NonFiniteStep& e) {
+      go_behind(e);
+    }
+    checkpoints_.outdated();
+  }
+
+  // What train.on_non_finite says to do about a step that is not finite. Throws it again if the run ends here.
+  void go_behind(const NonFiniteStep& error) {
+    const NonFinite& bad = error.report();
+    const bool stop = session_.must_stop(bad);
+    const std::string action = stop           ? "stop"
+                               : rolls_back() ? fmt::format("rollback to step {}", session_.position.rollback_step)
+                                              : "skip";
+    try {
+      write_report(env_, directory_.path(), bad, action);
+    } catch (const Error& e) {
+      progress_.warning(e.message());
+    }
+    directory_.log(to_row(bad, session_.epochs_done(), session_.position.non_finite_in_a_row + 1));
+    if (stop) throw error;
+    progress_.warning(fmt::format("{}: {}", error.message(), action));
+    if (rolls_back()) {
+      session_.roll_back(checkpoints_.load_for_rollback(), bad);
+    } else {
+      session_.skip(bad);
+    }
+  }
+  bool rolls_back() const { return config_.train.on_non_finite == "rollback"; }
+
   // Whether something that is due every `every_epochs` epochs or `every_steps` steps is due after the steps made so
   // far.
   bool is_due(int64_t every_epochs, const std::optional<int64_t>& every_steps) const {
@@ -80,7 +129,10 @@ class Run {
   bool evaluation_due() const {
     return session_.finished() || is_due(config_.eval.every_epochs, config_.eval.every_steps);
   }
-  bool checkpoint_due() const { return is_due(config_.checkpoint.every_epochs, config_.checkpoint.every_steps); }
+  bool checkpoint_due() const {
+    if (session_.position.step == 0) return rolls_back();
+    return is_due(config_.checkpoint.every_epochs, config_.checkpoint.every_steps);
+  }
 
   void observe(const StepFigures& f, double seconds) {
     constexpr double kSmoothing = 0.9;  // of the throughput shown
@@ -125,7 +177,7 @@ class Run {
     auto& p = session_.position;
     p.evaluated_step = p.step;
     p.last_eval = run.metrics;
-    saved_ = false;
+    checkpoints_.outdated();
     directory_.log(
         {.kind = "eval", .step = p.step, .epoch = session_.epochs_done(), .figures = run.metrics, .coefficients = {}});
     log_coefficients();
@@ -146,17 +198,24 @@ class Run {
     if (!row.coefficients.empty()) directory_.log(row);
   }
 
-  void write_checkpoint() {
-    if (const auto name = session_.first_not_finite_parameter(); !name.empty()) {
-      fail("step {}: {} is not finite; no checkpoint is written of it. Lower optimizer.lr or set train.clip_norm",
-           session_.position.step, name);
+  // The exit code is 1 if something of the run could not be written in the end.
+  int finish(int exit_code, const std::string& message) {
+    if (!checkpoints_.settle()) exit_code = kExitFailed;
+    try {
+      write_summary(env_, directory_.path(), facts());
+    } catch (const Error& e) {
+      progress_.warning(e.message());
+      exit_code = kExitFailed;
     }
-    const auto& c = config_.checkpoint;
-    progress_.message("checkpoint " + checkpoints_.save(session_.snapshot(yaml_), c.keep_last, c.keep_best));
-    saved_ = true;
+    for (const auto& problem : directory_.unwritten()) {
+      progress_.warning(problem);
+      exit_code = kExitFailed;
+    }
+    progress_.message(exit_code == kExitFailed ? message + "; but not everything of it could be written" : message);
+    return exit_code;
   }
 
-  int finish(int exit_code, const std::string& message) {
+  Facts facts() const {
     const auto& p = session_.position;
     Facts facts{{"data", config_.task->data_summary()},
                 {"parameters", human_count(session_.store.count())},
@@ -167,7 +226,12 @@ class Run {
                          fmt::format("{:.1f} samples/s", static_cast<double>(p.samples) / p.train_seconds));
     }
     facts.emplace_back("waiting for data", fmt::format("{:.1f}%", 100 * session_.loader_figures().waiting_share()));
-    facts.emplace_back("peak memory of tensors", human_bytes(static_cast<double>(arena({}).figures().peak)));
+    const auto peak = [&](const char* of, uint64_t measured, uint64_t estimated) {
+      facts.emplace_back(fmt::format("peak memory of {}", of),
+                         fmt::format("{} (estimated {})", mebibytes(measured), mebibytes(estimated)));
+    };
+    peak("tensors", arena({}).figures().peak, memory_.tensor_peak());
+    peak("the process", process_memory().peak, memory_.process_peak());
     if (p.best) {
       facts.emplace_back("best " + config_.task->primary_metric().first,
                          fmt::format("{:.4f} at step {}", *p.best, p.best_step));
@@ -179,22 +243,19 @@ class Run {
       facts.emplace_back("skipped samples",
                          fmt::format("{} (first: {}: {})", skipped.size(), skipped[0].name, skipped[0].why));
     }
-    write_summary(env_, directory_.path(), facts);
-    progress_.message(message);
-    return exit_code;
+    return facts;
   }
 
   Signals signals_;  // first: from here on a signal lets the run end in order
   RunConfig& config_;
-  std::string yaml_;
   Env& env_;
   RunDirectory directory_;
-  CheckpointStore checkpoints_;
   Session session_;
   std::unique_ptr<data::BatchMaker> eval_batches_;
+  MemoryEstimate memory_;
   Progress progress_;
+  CheckpointKeeper checkpoints_;
   double rate_ = 0;
-  bool saved_;  // the newest checkpoint is of this position
 };
 
 // The run in run_dir was made with these values, but for those that may change.
@@ -214,17 +275,19 @@ int run_training(RunConfig& config, const std::string& config_yaml, bool resume,
   const RunDirectory directory(env, config.run_dir);
   if (!resume) {
     directory.require_fresh();
+    const RunLock lock(config.run_dir);
     return Run(config, config_yaml, nullptr, false, env).train();
   }
   directory.require_run();
   require_same_config(config);
+  const RunLock lock(config.run_dir);
   CheckpointStore checkpoints(env, config.run_dir);
   checkpoints.recover();
   std::optional<LoadedCheckpoint> checkpoint;
-  if (const auto newest = checkpoints.latest(); newest.empty()) {
+  if (checkpoints.list().empty()) {
     log::info("{} has no checkpoint yet: starting again", config.run_dir);
   } else {
-    checkpoint = CheckpointStore::load(env, newest);
+    checkpoint = checkpoints.load_newest();
   }
   Run run(config, config_yaml, checkpoint ? &*checkpoint : nullptr, true, env);
   checkpoint.reset();  // its copy of the weights
