@@ -9,6 +9,9 @@
 #include "tasks/diagnosis.h"
 #include "tasks/evaluation_report.h"
 #include "tasks/prediction.h"
+#include "tasks/registry.h"
+#include "tasks/seed_comparison.h"
+#include "train/verify.h"
 
 namespace {
 
@@ -16,7 +19,7 @@ using namespace gfsa;
 
 struct Arguments {
   std::vector<std::string> words, data;  // words: runs and overrides, told apart by '='
-  std::string config, split, output, output_dir, predict, diagnose;
+  std::string config, split, output, output_dir, predict, diagnose, verify;
   int64_t batch_size = 0, diagnose_samples = 32;
   bool ema = false, best = false;
 };
@@ -30,12 +33,14 @@ void declare(CLI::App& app, Arguments& a) {
       "  gfsa-eval runs/vit_gfsa/checkpoints/step-00001200 --split test --data path=cifar10.tar.gz\n"
       "  gfsa-eval deit_small.safetensors --config image/deit_small_12_softmax.yaml --data path=imagenet\n"
       "  gfsa-eval runs/softmax runs/gfsa --output table.csv\n"
+      "  gfsa-eval runs/softmax/seed-* runs/gfsa --output table.csv   mean, spread and test over seeds as well\n"
       "  gfsa-eval runs/vit_gfsa --predict in.safetensors --output out.safetensors\n"
       "  gfsa-eval runs/vit_gfsa --diagnose figures\n"
+      "  gfsa-eval --verify runs/vit_gfsa\n"
       "Exit codes: 0 done, 1 failed while running, 2 bad input.");
   app.add_option("runs", a.words,
                  "A run directory (its newest checkpoint), a checkpoint folder or a .safetensors file; several make a "
-                 "table. KEY=VALUE replaces a value of their configs")
+                 "table, a folder of seed-N runs stands for all of them. KEY=VALUE replaces a value of their configs")
       ->type_name("RUN|KEY=VALUE ...");
   app.add_option("--config", a.config, "The YAML of a bare .safetensors file")->type_name("FILE");
   app.add_option("--data", a.data, "Short for data.KEY=VALUE; may be repeated")
@@ -48,8 +53,10 @@ void declare(CLI::App& app, Arguments& a) {
                  "Samples loaded at once, rounded up to whole blocks of 32; changes no result")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
-  app.add_option("--output", a.output,
-                 "Results as .json, or as .csv with a line a run; for --predict a .safetensors file")
+  app.add_option(
+         "--output", a.output,
+         "Results as .json, or as .csv with a line a run; of several also NAME_variants.csv and .png; for --predict a "
+         ".safetensors file")
       ->type_name("FILE");
   app.add_option("--output-dir", a.output_dir, "Where the confusion matrix goes (default: eval/ in the run directory)")
       ->type_name("DIR");
@@ -59,6 +66,9 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--diagnose", a.diagnose,
                  "Write frequency responses, token similarity, singular values and coefficients as CSV and PNG")
       ->type_name("DIR");
+  app.add_option("--verify", a.verify,
+                 "Read every byte of a run directory and say what is whole and what is damaged (exit code 2)")
+      ->type_name("RUN");
   app.add_option("--diagnose-samples", a.diagnose_samples, "Pictures that --diagnose looks at, evenly spaced (32)")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
@@ -85,6 +95,7 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
     bad_input("--diagnose writes into its own folder; leave out --output");
   }
   const char* of_one = !a.predict.empty() ? "--predict" : !a.diagnose.empty() ? "--diagnose" : nullptr;
+  runs = tasks::expand_seed_folders(runs, Env::real());
   if (runs.size() > 1 && of_one != nullptr) bad_input("{}: takes one model, {} are named", of_one, runs.size());
   std::vector<tasks::ModelChoice> out;
   for (const auto& run : runs) out.push_back({run, a.config, overrides, a.ema, a.best});
@@ -93,7 +104,13 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
 
 int run(const Arguments& a) {
   Env& env = Env::real();
+  if (!a.verify.empty()) {
+    const auto rows = train::verify_run(env, tasks::task_registry(), a.verify);
+    std::fputs(train::to_text(rows).c_str(), stdout);
+    return train::all_good(rows) ? kExitDone : kExitBadInput;
+  }
   std::vector<tasks::EvaluationReport> reports;
+  std::vector<tasks::SeedRun> seed_runs;
   const auto choices = choices_of(a);
   for (const auto& choice : choices) {
     tasks::TrainedModel trained(choice);
@@ -110,16 +127,21 @@ int run(const Arguments& a) {
       return kExitDone;
     }
     reports.push_back(tasks::evaluate(trained, split, batch_size));
+    seed_runs.push_back(tasks::seed_run_of(trained, reports.back()));
     if (choices.size() > 1) continue;
     std::fputs(tasks::to_text(reports.back()).c_str(), stdout);
     const std::string png = tasks::save_confusion(env, a.output_dir, trained, reports.back());
     if (!png.empty()) std::printf("\nconfusion matrix: %s\n", png.c_str());
   }
-  if (reports.size() > 1) std::fputs(tasks::comparison_text(reports).c_str(), stdout);
   if (!a.output.empty()) tasks::save_reports(env, a.output, reports);
+  if (reports.size() > 1) {
+    const auto variants = tasks::group_by_config(seed_runs);
+    std::printf("%s\n%s", tasks::comparison_text(reports).c_str(), tasks::variants_text(variants).c_str());
+    if (!a.output.empty()) tasks::save_variants(env, a.output, variants);
+  }
   return kExitDone;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) { return apps::run_program<Arguments>(argc, argv, declare, run); }
+int main(int argc, char** argv) { return apps::run_program<Arguments>("gfsa-eval", argc, argv, declare, run); }

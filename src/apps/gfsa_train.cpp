@@ -10,6 +10,8 @@
 #include "config/printer.h"
 #include "config/reader.h"
 #include "tasks/registry.h"
+#include "tasks/seed_comparison.h"
+#include "tasks/seed_runs.h"
 #include "train/benchmark.h"
 #include "train/config_files.h"
 #include "train/dry_run.h"
@@ -21,7 +23,7 @@ namespace {
 using namespace gfsa;
 
 struct Arguments {
-  std::string config, resume, help_key, show_batch;
+  std::string config, resume, seeds, help_key, show_batch;
   std::vector<std::string> overrides;
   bool dry_run = false, print_config = false;
   int benchmark = 0;
@@ -40,6 +42,7 @@ constexpr const char* kFooter = R"(Examples:
   gfsa-train --config vit_gfsa.yaml --print-config                every value and where it comes from
   gfsa-train --resume runs/vit_gfsa                               go on where it stopped, bit for bit
   gfsa-train --resume runs/vit_gfsa train.epochs=20               go on for longer
+  gfsa-train --config vit_gfsa.yaml --seeds 0,1,2                 three runs, in runs/vit_gfsa/seed-0, seed-1, seed-2
   gfsa-train --help-config optimizer.lr                           what a key means
 
 Signals: Ctrl-C and SIGTERM end the run after the current step with a checkpoint, SIGUSR1 writes one and goes on; a
@@ -56,6 +59,10 @@ void declare(CLI::App& app, Arguments& a) {
                                    "Go on from the newest checkpoint of the run in DIR (default: the config's run_dir)")
                         ->expected(0, 1)
                         ->type_name("DIR");
+  app.add_option("--seeds", a.seeds,
+                 "Train with each of these seeds, one after the other, in run_dir/seed-N; what is finished is skipped, "
+                 "what is not goes on")
+      ->type_name("N,N,...");
   app.add_flag("--dry-run", a.dry_run,
                "Build everything, make one step, evaluate one batch, write one checkpoint; leave nothing behind");
   app.add_flag("--print-config", a.print_config, "Print every value and where it comes from");
@@ -89,6 +96,25 @@ std::string config_file(const Arguments& a) {
   return a.resume + "/config.yaml";
 }
 
+// With --seeds, and with --resume of a folder that such runs are in.
+int run_seeds(const Arguments& a) {
+  const char* other = a.print_config ? "--print-config" : a.benchmark > 0 ? "--benchmark" : "--show-batch";
+  if (a.print_config || a.benchmark > 0 || !a.show_batch.empty()) {
+    bad_input("{} is of one run; leave out --seeds", other);
+  }
+  for (const auto& word : a.overrides) {
+    if (word.starts_with("seed=")) bad_input("{}: --seeds says which seeds; leave one of the two out", word);
+  }
+  tasks::SeedRequest request;
+  if (!a.config.empty() || a.resume.empty()) request.config_file = config_file(a);
+  request.run_dir = a.resume;
+  request.overrides = a.overrides;
+  request.seeds = a.seeds.empty() ? tasks::seeds_in(a.resume, Env::real()) : tasks::parse_seeds(a.seeds);
+  request.resume = a.resume_option->count() > 0;
+  request.dry_run = a.dry_run;
+  return tasks::train_seeds(request);
+}
+
 int run(Arguments a) {
   sort_out(a);
   train::RunConfig config(tasks::task_registry());
@@ -96,6 +122,7 @@ int run(Arguments a) {
     std::fputs((a.help_key.empty() ? config::help(config) : config::help(config, a.help_key)).c_str(), stdout);
     return kExitDone;
   }
+  if (!a.seeds.empty() || (!a.resume.empty() && tasks::holds_seed_runs(a.resume))) return run_seeds(a);
   const auto resolved = config::load(config, config_file(a), a.overrides);
   if (!a.resume.empty()) {
     config.run_dir = a.resume;
@@ -115,4 +142,4 @@ int run(Arguments a) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return apps::run_program<Arguments>(argc, argv, declare, run); }
+int main(int argc, char** argv) { return apps::run_program<Arguments>("gfsa-train", argc, argv, declare, run); }

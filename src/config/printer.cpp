@@ -36,12 +36,7 @@ void add_lines(const std::vector<Declaration>& keys, const std::string& parent, 
   }
 }
 
-struct Value {
-  std::string path, text;
-  bool may_change;
-};
-
-void add_values(const std::vector<Declaration>& keys, const std::string& parent, std::vector<Value>& values) {
+void add_values(const std::vector<Declaration>& keys, const std::string& parent, std::vector<ConfigValue>& values) {
   for (const auto& key : keys) {
     const std::string path = join_path(parent, key.name);
     if (key.what == Declaration::What::kField) {
@@ -89,15 +84,17 @@ std::string print_config_with_origins(Described root, const Resolved& resolved) 
   return out;
 }
 
+std::vector<ConfigValue> config_values(Described root) {
+  std::vector<ConfigValue> values;
+  add_values(declare(root).keys, "", values);
+  return values;
+}
+
 std::vector<std::string> resume_diff(Described before, Described now) {
-  const Declaration old_tree = declare(before), new_tree = declare(now);
-  std::vector<Value> old_values, new_values;
-  add_values(old_tree.keys, "", old_values);
-  add_values(new_tree.keys, "", new_values);
   std::map<std::string, std::string> old_texts;
-  for (const auto& value : old_values) old_texts[value.path] = value.text;
+  for (const auto& value : config_values(before)) old_texts[value.path] = value.text;
   std::vector<std::string> out;
-  for (const auto& value : new_values) {
+  for (const auto& value : config_values(now)) {
     const auto old = old_texts.find(value.path);
     if (value.may_change || old == old_texts.end() || old->second == value.text) continue;
     out.push_back(fmt::format("{}: {} -> {}", value.path, old->second, value.text));

@@ -35,6 +35,8 @@ void check(const HeatMap& map) {
   check_names(map.column_names, map.columns, "columns");
 }
 
+void check(const PointChart&) {}  // any groups of any sizes can be drawn
+
 // Up by a whole factor, so that pixels stay square and sharp, or down to fit, smoothed.
 void draw_image(plot::Canvas& canvas, const Image& image, double x, double y, double size) {
   cairo_surface_t* picture = cairo_image_surface_create(CAIRO_FORMAT_RGB24, image.width, image.height);

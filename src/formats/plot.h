@@ -1,5 +1,6 @@
-// plot.h -- charts as PNG files by cairo: line charts, heat maps, and sheets of pictures with captions. White ground,
-// DejaVu Sans, a colour-blind-safe palette (Okabe and Ito 2008; viridis for many series and for heat maps).
+// plot.h -- charts as PNG files by cairo: line charts, heat maps, groups of points, and sheets of pictures with
+// captions. White ground, DejaVu Sans, a colour-blind-safe palette (Okabe and Ito 2008; viridis for many series and for
+// heat maps).
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,18 @@ struct HeatMap {
   std::string value_label;                           // at the colour bar
 };
 
-using Chart = std::variant<LineChart, HeatMap>;
+// Repeated measurements side by side: a dot each, a bar at the mean, whiskers over its interval.
+struct PointGroup {
+  std::string name;                    // below the axis
+  std::vector<double> points;          // those that are not finite are left out
+  double mean = 0, low = 0, high = 0;  // not finite: not drawn
+};
+struct PointChart {
+  std::string title, y_label;
+  std::vector<PointGroup> groups;
+};
+
+using Chart = std::variant<LineChart, HeatMap, PointChart>;
 
 struct ChartSize {
   int width = 560, height = 400;  // of one chart, in points; a point is two pixels

@@ -12,5 +12,6 @@ inline constexpr double kTitleSize = 12, kLabelSize = 10.5, kTickSize = 9.5;
 Rect draw_title(Canvas& canvas, const std::string& title, Rect area);
 void draw(Canvas& canvas, const LineChart& chart, Rect area);
 void draw(Canvas& canvas, const HeatMap& map, Rect area);
+void draw(Canvas& canvas, const PointChart& chart, Rect area);
 
 }  // namespace gfsa::plot

@@ -5,28 +5,21 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "tasks/text_table.h"
 
 namespace gfsa::tasks {
 namespace {
 
 using nlohmann::ordered_json;
-using Row = std::vector<std::string>;
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + '"';
-}
-
 std::string exact(double x) { return std::isfinite(x) ? fmt::format("{}", x) : ""; }
 std::string exact(int64_t n) { return n >= 0 ? std::to_string(n) : ""; }
 
 }  // namespace
 
 std::string comparison_text(const std::vector<EvaluationReport>& reports) {
-  constexpr size_t kTextColumns = 3;  // on the left; numbers stand on the right of their column
-  std::vector<Row> rows{{"run", "model", "attention", "parameters", "epochs", "top-1", "top-5", "loss", "samples/s"}};
+  constexpr size_t kTextColumns = 3;
+  std::vector<TextRow> rows{
+      {"run", "model", "attention", "parameters", "epochs", "top-1", "top-5", "loss", "samples/s"}};
   double widest = 0;
   for (const auto& r : reports) {
     rows.push_back({r.name + (r.averaged ? " (averaged)" : ""), r.model, r.attention, human_count(r.parameters),
@@ -35,19 +28,8 @@ std::string comparison_text(const std::vector<EvaluationReport>& reports) {
                     fmt::format("{:.1f}", r.samples_per_second())});
     widest = std::max(widest, (r.top1.high - r.top1.low) / 2);
   }
-  std::vector<size_t> widths(rows[0].size());
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      if (i > 0) out += "  ";
-      out += i < kTextColumns ? fmt::format("{:<{}}", row[i], widths[i]) : fmt::format("{:>{}}", row[i], widths[i]);
-    }
-    out += '\n';
-  }
-  return out + fmt::format("\n95% intervals (Wilson) of top-1 reach up to {:.2f} points to each side.\n", widest);
+  return text_table(rows, kTextColumns) +
+         fmt::format("\n95% intervals (Wilson) of top-1 reach up to {:.2f} points to each side.\n", widest);
 }
 
 std::string comparison_csv(const std::vector<EvaluationReport>& reports) {
@@ -56,8 +38,8 @@ std::string comparison_csv(const std::vector<EvaluationReport>& reports) {
       "low,"
       "top5_high,loss,loss_low,loss_high,samples_per_second\n";
   for (const auto& r : reports) {
-    Row row{quoted(r.name),      quoted(r.weights),   exact(r.step), exact(r.epochs), quoted(r.model),
-            quoted(r.attention), exact(r.parameters), r.precision,   quoted(r.split), exact(r.samples)};
+    TextRow row{csv_text(r.name),      csv_text(r.weights), exact(r.step), exact(r.epochs),   csv_text(r.model),
+                csv_text(r.attention), exact(r.parameters), r.precision,   csv_text(r.split), exact(r.samples)};
     for (const Estimate& e : {r.top1, r.top5, r.loss}) {
       for (const double x : {e.value, e.low, e.high}) row.push_back(exact(x));
     }

@@ -44,6 +44,9 @@ ImageClassification::ImageClassification() : model_config_(image_model_registry(
 void ImageClassification::describe(config::Schema& s) {
   s.section("model", model_config_, image_model_registry(), "The network.");
   s.section("attention", attention_, "The one switch between plain attention and its filters.");
+  s.check(model_config_->has_attention() || attention_.is_softmax(), "attention",
+          fmt::format("the model '{}' has no attention to filter; leave the section out",
+                      image_model_registry().name_of(*model_config_)));
   s.section("data", data_, "Where the pictures come from and how they are loaded.");
   s.section("augment", augment_, "What happens to pictures between decoding and the model.");
   s.field("resize_position_embedding", resize_position_embedding_)
@@ -90,6 +93,15 @@ std::unique_ptr<data::BatchOrder> ImageClassification::train_order() const {
   options.seed = seed_;
   options.repeats = augment_.repeated;
   return std::make_unique<data::UniformOrder>(options);
+}
+
+uint64_t ImageClassification::cache_bytes() const {
+  // Both splits have a cache of their own; pictures that the source holds decoded are in neither.
+  uint64_t bytes = 0;
+  for (const auto& source : {train_source_, val_source_}) {
+    if (data_.cache_mb > 0 && !source->is_decoded()) bytes += static_cast<uint64_t>(data_.cache_mb) << 20;
+  }
+  return bytes;
 }
 
 std::unique_ptr<data::BatchMaker> ImageClassification::eval_batches(const std::string& split) {

@@ -45,6 +45,7 @@ class ImageClassification : public train::Task {
   data::BatchMaker& train_batches() override { return *train_set_; }
   std::unique_ptr<data::BatchOrder> train_order() const override;
   const data::LoaderConfig& loader_config() const override { return data_.loader; }
+  uint64_t cache_bytes() const override;
   std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) override;
   Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) override;
   std::unique_ptr<train::Evaluation> evaluation() override;

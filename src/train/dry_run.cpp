@@ -13,8 +13,9 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "core/arena.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint_writer.h"
 #include "train/evaluate.h"
+#include "train/memory_estimate.h"
 #include "train/run_directory.h"
 #include "train/session.h"
 
@@ -63,6 +64,15 @@ struct TemporaryFolder {
   }
 };
 
+void write_checkpoint(const Session& session, CheckpointWriter& writer) {
+  writer.begin(session.snapshot(""), {});
+  const auto outcome = writer.take(true);
+  if (outcome->path.empty()) fail("dry run: a checkpoint cannot be written: {}", outcome->problem);
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(outcome->path)) bytes += entry.file_size();
+  print_row("one checkpoint", human_bytes(static_cast<double>(bytes)));
+}
+
 }  // namespace
 
 int dry_run(RunConfig& config) {
@@ -73,30 +83,27 @@ int dry_run(RunConfig& config) {
   print_row("steps",
             fmt::format("{} of {} samples, {} an epoch", human_count(session.total_steps()),
                         config.train.batch_size * config.train.accumulate, human_count(session.steps_per_epoch())));
-  const auto mib = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
-  const uint64_t held = arena({}).figures().current;
+  const auto eval_set = config.task->eval_batches(config.eval.split);
+  const MemoryEstimate estimate = estimate_memory(session, *eval_set);
+  require_memory(estimate, process_memory(), available_memory());
+  const TemporaryFolder folder;
+  CheckpointStore checkpoints(Env::real(), folder.path);
+  CheckpointWriter writer(Env::real(), checkpoints, 1);
+  // First if the run's steps have the checkpoint's copy beside them, so that memory is as there.
+  if (estimate.snapshot_stays) write_checkpoint(session, writer);
   const auto batches = session.next_batches();
-  arena({}).reset_peak();
   const double start = monotonic_seconds();
   const auto figures = session.step_on(batches);
   print_row("one step", fmt::format("loss {:.4f}, gradient norm {:.3g}, {}", figures.loss, figures.grad_norm,
                                     human_seconds(monotonic_seconds() - start)));
-  const uint64_t peak = arena({}).figures().peak;
-  print_row("memory", fmt::format("{} at the peak: {} weights, gradients, optimizer; {} activations", mib(peak),
-                                  mib(held), mib(peak - held)));
-
-  const auto eval_set = config.task->eval_batches(config.eval.split);
   const auto one_batch = [asked = 0]() mutable { return asked++ > 0; };
   const auto run = evaluate(*config.task, *eval_set, config.eval.batch_size.value_or(config.train.batch_size),
                             config.compute(), one_batch);
   print_row("one evaluation batch", to_text(run.metrics));
-  const TemporaryFolder folder;
-  const auto path = CheckpointStore(Env::real(), folder.path).save(session.snapshot(""), 1, false);
-  uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) bytes += entry.file_size();
-  print_row("one checkpoint", mib(bytes));
+  if (!estimate.snapshot_stays) write_checkpoint(session, writer);
+  std::fputs(memory_table(estimate, arena({}).figures().peak, process_memory().peak).c_str(), stdout);
   print_row("run directory", config.run_dir);
-  if (const std::string name = session.first_not_finite_parameter(); !name.empty()) {
+  if (const std::string name = session.first_not_finite_tensor(); !name.empty()) {
     fail("dry run: after one step {} is not finite; lower optimizer.lr or set train.clip_norm", name);
   }
   for (const auto& [name, value] : run.metrics) {

@@ -75,6 +75,7 @@ void RunDirectory::write_environment(const Task& task, const std::string& device
   j["version"] = version();
   j["commit"] = commit();
   j["compiler"] = __VERSION__;
+  for (const auto& [library, number] : libraries()) j["libraries"][library] = number;
   j["started"] = earlier.value("started", utc_time_now());
   j["resumed"] = earlier.value("resumed", ordered_json::array());
   if (resumed) j["resumed"].push_back(utc_time_now());

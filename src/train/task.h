@@ -44,6 +44,8 @@ class Task {
   virtual data::BatchMaker& train_batches() = 0;
   virtual std::unique_ptr<data::BatchOrder> train_order() const = 0;
   virtual const data::LoaderConfig& loader_config() const = 0;
+  // Memory that decoded samples will take as the run goes on (data.cache_mb).
+  virtual uint64_t cache_bytes() const { return 0; }
   // Evaluation samples, in order; `split` is "val" unless the user asks for another one.
   virtual std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) = 0;
 

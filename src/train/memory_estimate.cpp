@@ -1,0 +1,249 @@
+#include "train/memory_estimate.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "autograd/autograd.h"
+#include "base/error.h"
+#include "base/strings.h"
+#include "core/arena.h"
+#include "optim/parameter_groups.h"
+#include "optim/registry.h"
+#include "train/checkpoint.h"
+
+namespace gfsa::train {
+namespace {
+
+// Of two sizes: the larger is at most this, so that the estimate costs a fraction of a step.
+constexpr int64_t kLargestProbe = 8;
+// The arena takes segments (core/arena.cpp) and cannot fill them: about a quarter of one, and this share of what comes
+// and goes in a step. scripts/memory_check.sh compares with what runs take.
+constexpr uint64_t kReserve = uint64_t{8} << 20;
+constexpr double kReserveShare = 0.045;
+// A loader thread: its stack and allocator, and decoded pictures and intermediates of several times a sample's tensor.
+constexpr uint64_t kWorkerBytes = uint64_t{1} << 20;
+constexpr uint64_t kSamplesInHand = 8;
+
+uint64_t bytes_of(const data::Batch& batch) {
+  uint64_t bytes = 0;
+  for (const auto& [name, tensor] : batch.tensors) bytes += tensor.bytes();
+  return bytes;
+}
+
+// A batch as `maker` makes them, all zero: no sample is read.
+data::Batch zero_batch(data::BatchMaker& maker, int64_t size) {
+  data::Batch batch;
+  batch.size = size;
+  std::vector<data::SampleRef> samples(static_cast<size_t>(size));
+  maker.allocate(batch, samples);
+  for (const auto& [name, tensor] : batch.tensors) tensor.fill(0);
+  maker.finish(batch);
+  batch.scratch.reset();
+  return batch;
+}
+
+struct Probe {
+  int64_t size = 0;
+  uint64_t batch = 0, activations = 0;
+};
+
+Probe measure_step(Session& session, int64_t size) {
+  auto& memory = arena(parse_device(session.config.device));
+  const data::Batch batch = zero_batch(session.config.task->train_batches(), size);
+  ForwardContext c;
+  c.training = true;
+  c.seed = static_cast<uint64_t>(session.config.seed);
+  c.compute = session.config.compute();
+  session.store.clear_grads();
+  memory.reset_peak();
+  const uint64_t before = memory.figures().current;
+  backward(session.config.task->loss(batch, c, static_cast<double>(size)));
+  session.store.clear_grads();
+  return {size, bytes_of(batch), memory.figures().peak - before};
+}
+
+// The line through two probes, at `size`.
+uint64_t extrapolate(const Probe& a, const Probe& b, uint64_t Probe::*figure, int64_t size) {
+  if (size == b.size || a.size == b.size) return b.*figure;
+  const double slope =
+      (static_cast<double>(b.*figure) - static_cast<double>(a.*figure)) / static_cast<double>(b.size - a.size);
+  return static_cast<uint64_t>(
+      std::max(0.0, static_cast<double>(b.*figure) + slope * static_cast<double>(size - b.size)));
+}
+
+// Of one evaluation block: its tensors, and what the forward takes beside them.
+Probe measure_evaluation(Session& session, data::BatchMaker& maker) {
+  auto& memory = arena(parse_device(session.config.device));
+  const NoGrad guard;
+  const data::Batch batch = zero_batch(maker, session.config.task->evaluation_block());
+  ForwardContext c;
+  c.compute = session.config.compute();
+  memory.reset_peak();
+  const uint64_t before = memory.figures().current;
+  session.config.task->evaluation()->add(batch, batch.size, c);
+  return {batch.size, bytes_of(batch), memory.figures().peak - before};
+}
+
+// Whether a checkpoint is due between two steps that are still to be made. One that a signal asks for is not foreseen.
+bool checkpoint_before_last_step(const Session& session) {
+  const RunConfig& c = session.config;
+  if (c.train.on_non_finite == "rollback") return true;
+  const int64_t step = session.position.step, epoch = session.steps_per_epoch();
+  const auto due = [&](int64_t every) { return every > 0 && (step / every + 1) * every < session.total_steps(); };
+  if (due(c.checkpoint.every_epochs * epoch) || due(c.checkpoint.every_steps.value_or(0))) return true;
+  return c.checkpoint.keep_best && (due(c.eval.every_epochs * epoch) || due(c.eval.every_steps.value_or(0)));
+}
+
+uint64_t snapshot_bytes(const Session& session) {
+  const Snapshot snapshot = session.snapshot("");
+  uint64_t bytes = 0;
+  for (const auto* tensors : {&snapshot.model, &snapshot.optimizer, &snapshot.ema}) {
+    for (const auto& [name, tensor] : *tensors) bytes += tensor.bytes();
+  }
+  return bytes;
+}
+
+void set_evaluation(MemoryEstimate& e, Session& session, data::BatchMaker& eval, const Probe& small,
+                    const Probe& large) {
+  Task& task = *session.config.task;
+  const int64_t block = task.evaluation_block();
+  const int64_t wanted = session.config.eval.batch_size.value_or(session.config.train.batch_size);
+  e.eval_batch_size = std::min((wanted + block - 1) / block * block, eval.size());
+  const Probe one{1, bytes_of(zero_batch(eval, 1)), 0};
+  const int64_t batches = (eval.size() + e.eval_batch_size - 1) / e.eval_batch_size;
+  const int64_t held = std::min(1 + e.prefetch, batches);
+  e.eval_batches = one.batch * static_cast<uint64_t>(std::min(held * e.eval_batch_size, eval.size()));
+  // A forward without gradients takes less than one with them: only where that is not clear it is measured.
+  e.eval_forward = extrapolate(small, large, &Probe::activations, block);
+  if (e.evaluation_peak() > e.training_peak()) e.eval_forward = measure_evaluation(session, eval).activations;
+}
+
+}  // namespace
+
+uint64_t MemoryEstimate::tensor_peak() const {
+  return std::max({training_peak(), evaluation_peak(), checkpoint_peak()});
+}
+
+uint64_t MemoryEstimate::process_peak() const { return tensor_peak() + process + reserve + workers + cache; }
+
+MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches) {
+  const RunConfig& config = session.config;
+  auto& memory = arena(parse_device(config.device));
+  MemoryEstimate e;
+  e.weights = session.store.flat_values().bytes();
+  e.gradients = session.store.flat_grads().bytes();
+  e.optimizer = session.optimizer->state_bytes();
+  e.average = config.train.ema.decay ? e.weights : 0;
+  e.snapshot = snapshot_bytes(session);
+  e.snapshot_stays = checkpoint_before_last_step(session);
+  e.cache = config.task->cache_bytes();
+  e.batch_size = config.train.batch_size;
+  e.accumulate = std::min(config.train.accumulate, config.task->train_order()->batches(0));
+  const data::LoaderConfig& loader = config.task->loader_config();
+  e.prefetch = loader.workers > 0 ? loader.prefetch : 0;
+
+  const Probe small = measure_step(session, std::max<int64_t>(1, std::min(e.batch_size, kLargestProbe) / 2));
+  e.activations = small.activations;
+  require_memory(e, {e.state(), 0}, available_memory());
+  const Probe large = measure_step(session, std::min(e.batch_size, kLargestProbe));
+  const uint64_t batch = extrapolate(small, large, &Probe::batch, e.batch_size);
+  e.activations = extrapolate(small, large, &Probe::activations, e.batch_size);
+  e.waiting_batches = batch * static_cast<uint64_t>(e.prefetch);
+  e.train_batches = e.waiting_batches + batch * static_cast<uint64_t>(e.accumulate);
+  e.workers = static_cast<uint64_t>(loader.workers) *
+              (kWorkerBytes + kSamplesInHand * batch / static_cast<uint64_t>(e.batch_size));
+  set_evaluation(e, session, eval_batches, small, large);
+  e.reserve = kReserve + static_cast<uint64_t>(kReserveShare * static_cast<double>(e.tensor_peak() - e.standing()));
+
+  memory.trim();
+  memory.reset_peak();
+  // Segments that the state lives in have been touched as a whole.
+  const uint64_t resident = process_memory().resident, reserved = memory.figures().reserved;
+  e.process = resident > reserved ? resident - reserved : 0;
+  return e;
+}
+
+void require_memory(const MemoryEstimate& e, const ProcessMemory& now, const AvailableMemory& available) {
+  const uint64_t peak = e.process_peak();
+  if (peak <= now.resident || peak - now.resident <= available.bytes) return;
+  const auto text = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  std::vector<std::string> advice;
+  if (e.activations + e.train_batches >= e.state() / 4) {
+    advice.push_back(fmt::format(
+        "lower train.batch_size ({}; train.accumulate keeps the samples of a step) or set model.checkpoint_blocks",
+        e.batch_size));
+  }
+  if (e.evaluation_peak() > e.training_peak()) {
+    advice.push_back(fmt::format("lower eval.batch_size ({})", e.eval_batch_size));
+  }
+  if (e.cache > peak / 10) advice.emplace_back("lower data.cache_mb");
+  if (e.state() > peak / 4) advice.emplace_back("make the model smaller");
+  const uint64_t copy = e.snapshot_stays ? e.snapshot : 0;
+  const uint64_t named = e.state() + e.activations + e.train_batches + copy;
+  bad_input(
+      "memory: this run would take {} at its peak, {} more than now, but only {} are {}\n"
+      "  {} weights, gradients, optimizer, averages; {} activations; {} batches; {} the checkpoint's copy; {} all "
+      "else\n"
+      "  {}",
+      text(peak), text(peak - now.resident), text(available.bytes), available.limit, text(e.state()),
+      text(e.activations), text(e.train_batches), text(copy), text(peak > named ? peak - named : 0),
+      fmt::join(advice, "; "));
+}
+
+void require_memory_for_state(const ParameterStore& store, const RunConfig& config, const AvailableMemory& available) {
+  // What the rule keeps for an element, seen on a small store; rules that keep less for larger matrices keep little.
+  ParameterStore sample;
+  constexpr int64_t kEdge = 64;
+  Scope(sample).param("weight", {kEdge, kEdge}, zeros());
+  sample.materialize(0);
+  const auto rule = optimizer_registry().make(optimizer_registry().name_of(*config.optimizer.rule));
+  rule->bind(sample, make_parameter_groups(sample, {}, 0));
+  const double element = static_cast<double>(rule->state_bytes()) / (kEdge * kEdge);
+  const double state =
+      (2 * sizeof(float) + element + (config.train.ema.decay ? sizeof(float) : 0)) * static_cast<double>(store.count());
+  if (state <= static_cast<double>(available.bytes)) return;
+  bad_input(
+      "memory: {} parameters with their gradients, optimizer and averages take {}, but only {} are {}; make the model "
+      "smaller, or choose another optimizer",
+      human_count(store.count()), human_bytes(state), human_bytes(static_cast<double>(available.bytes)),
+      available.limit);
+}
+
+std::string mebibytes(uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t process) {
+  std::string out = fmt::format("{:<28} {:>14} {:>14}\n", "memory", "estimate", "measured");
+  const auto part = [&](const std::string& name, uint64_t bytes) {
+    if (bytes > 0) out += fmt::format("  {:<26} {:>14}\n", name, mebibytes(bytes));
+  };
+  const auto sum = [&](const char* name, uint64_t estimate, uint64_t measured) {
+    out += fmt::format("{:<28} {:>14} {:>14}  {:+.1f}%\n", name, mebibytes(estimate), mebibytes(measured),
+                       100 * (static_cast<double>(estimate) / static_cast<double>(measured) - 1));
+  };
+  part("weights", e.weights);
+  part("gradients", e.gradients);
+  part("optimizer", e.optimizer);
+  part("averaged weights", e.average);
+  if (e.snapshot_stays) part("checkpoint's copy", e.snapshot);
+  if (e.tensor_peak() == e.training_peak()) {
+    part(fmt::format("batches ({} + {} ahead)", e.accumulate, e.prefetch), e.train_batches);
+    part(fmt::format("activations ({} samples)", e.batch_size), e.activations);
+  } else if (e.tensor_peak() == e.checkpoint_peak()) {
+    part("batches (training, ahead)", e.waiting_batches);
+    part("checkpoint's copy", e.snapshot);
+  } else {
+    part("batches (training, ahead)", e.waiting_batches);
+    part("batches (evaluation)", e.eval_batches);
+    part("evaluation's forward", e.eval_forward);
+  }
+  sum("tensors at the peak", e.tensor_peak(), tensors);
+  part("program and data", e.process);
+  part("unfilled segments", e.reserve);
+  part("loader threads", e.workers);
+  part("cache of samples", e.cache);
+  sum("process at the peak", e.process_peak(), process);
+  return out;
+}
+
+}  // namespace gfsa::train

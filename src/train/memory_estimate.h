@@ -1,0 +1,65 @@
+// memory_estimate.h -- what a run will take at its peak, told before it takes it.
+//
+// Weights, gradients, optimizer, averages and the checkpoint's copy are counted to the byte. Activations are measured:
+// forward and backward of two small batches of zeros through the task's own code, the arena's peak extrapolated
+// linearly to the batch size (a step's live tensors are a fixed part plus a part for each sample). Weights, gradients,
+// random numbers (functions of seed and position, core/philox.h) and the loader's position are as if nothing had been
+// measured: the run that follows is the same bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "train/machine_memory.h"
+#include "train/session.h"
+
+namespace gfsa::train {
+
+// Bytes.
+struct MemoryEstimate {
+  // Tensors, in the arena.
+  uint64_t weights = 0, gradients = 0, optimizer = 0, average = 0;
+  uint64_t train_batches = 0;  // the step's and those that the loader makes ahead of it
+  uint64_t activations = 0;    // of forward and backward, beside all of the above
+  uint64_t eval_batches = 0;   // of an evaluation and its loader; the training loader's wait meanwhile
+  uint64_t eval_forward = 0;
+  uint64_t waiting_batches = 0;  // of train_batches: those that are in the loader during an evaluation
+  uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint_writer.h)
+  bool snapshot_stays = false;   // a checkpoint is due before the last step: the copy's memory stays beside training
+  // Beside the arena.
+  uint64_t process = 0;  // program, libraries, compiled kernels, data that are held in memory: measured
+  uint64_t reserve = 0;  // what the arena takes from the system in whole segments beyond its live blocks
+  uint64_t workers = 0;  // what the loader's threads have in hand
+  uint64_t cache = 0;    // decoded samples that data.cache_mb keeps
+
+  // What it was made for.
+  int64_t batch_size = 0, accumulate = 0, eval_batch_size = 0, prefetch = 0;
+
+  uint64_t state() const { return weights + gradients + optimizer + average; }
+  uint64_t standing() const { return state() + (snapshot_stays ? snapshot : 0); }
+  uint64_t training_peak() const { return standing() + train_batches + activations; }
+  uint64_t evaluation_peak() const { return standing() + waiting_batches + eval_batches + eval_forward; }
+  uint64_t checkpoint_peak() const { return state() + waiting_batches + snapshot; }
+  // The arena's peak.
+  uint64_t tensor_peak() const;
+  // The process's peak (VmHWM).
+  uint64_t process_peak() const;
+};
+
+// Before the first step: nothing but the state and the data has been taken yet. Bad input if even the small batches
+// cannot fit.
+MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches);
+
+// Bad input, with the numbers and what to lower, if `available` has no room for what the process does not hold yet.
+// now: what it holds.
+void require_memory(const MemoryEstimate& estimate, const ProcessMemory& now, const AvailableMemory& available);
+
+// Before weights, gradients, optimizer and averages of the parameters declared in `store` are taken.
+void require_memory_for_state(const ParameterStore& store, const RunConfig& config, const AvailableMemory& available);
+
+// "1234.5 MiB"
+std::string mebibytes(uint64_t bytes);
+// Lines of two columns, estimated and measured, for a terminal. tensors and process: what was measured.
+std::string memory_table(const MemoryEstimate& estimate, uint64_t tensors, uint64_t process);
+
+}  // namespace gfsa::train
