@@ -3,6 +3,11 @@
 //
 // SIGINT, SIGTERM: write a checkpoint at the next step boundary, exit 130 / 143. SIGUSR1 (batch systems send it before
 // the time limit): write a checkpoint and go on. A second SIGINT ends the process at once.
+//
+// The handlers are there before the run directory is: a signal that comes while data and model load, or while memory
+// is estimated, takes effect at the first step boundary, with a checkpoint of step 0 (none if the run goes on from
+// one). Before that, while arguments and configuration are read, each of the three ends the process as it ends any
+// (130, 143, 138 in a shell); nothing has been written then.
 #pragma once
 
 namespace gfsa::train {

@@ -25,8 +25,10 @@ namespace {
 class Run {
  public:
   // checkpoint: where it goes on from. resumed: the run directory holds the run already.
-  Run(RunConfig& config, const std::string& yaml, const LoadedCheckpoint* checkpoint, bool resumed, Env& env)
-      : config_(config),
+  Run(RunConfig& config, const std::string& yaml, const LoadedCheckpoint* checkpoint, bool resumed, Signals& signals,
+      Env& env)
+      : signals_(signals),
+        config_(config),
         env_(env),
         directory_(env, config.run_dir),
         session_(config, checkpoint),
@@ -246,7 +248,7 @@ class Run {
     return facts;
   }
 
-  Signals signals_;  // first: from here on a signal lets the run end in order
+  Signals& signals_;
   RunConfig& config_;
   Env& env_;
   RunDirectory directory_;
@@ -272,11 +274,13 @@ void require_same_config(RunConfig& config) {
 }  // namespace
 
 int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env) {
+  Signals signals;  // from here on a signal lets the run end in order, also while it loads
   const RunDirectory directory(env, config.run_dir);
   if (!resume) {
     directory.require_fresh();
     const RunLock lock(config.run_dir);
-    return Run(config, config_yaml, nullptr, false, env).train();
+    directory.require_fresh();  // nor has another process made one in the meantime
+    return Run(config, config_yaml, nullptr, false, signals, env).train();
   }
   directory.require_run();
   require_same_config(config);
@@ -289,7 +293,7 @@ int run_training(RunConfig& config, const std::string& config_yaml, bool resume,
   } else {
     checkpoint = checkpoints.load_newest();
   }
-  Run run(config, config_yaml, checkpoint ? &*checkpoint : nullptr, true, env);
+  Run run(config, config_yaml, checkpoint ? &*checkpoint : nullptr, true, signals, env);
   checkpoint.reset();  // its copy of the weights
   return run.train();
 }
