@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build needs, as Debian packages; --python and --lint add what scripts/test.sh and scripts/lint.sh use
-# beside it. Does nothing about what is already there.
+# Installs what the build needs, as Debian packages; --python, --lint and --fuzz add what scripts/test.sh, scripts/lint.sh
+# and scripts/fuzz.sh use beside it. Does nothing about what is already there.
 set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
           libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libxxhash-dev
@@ -8,6 +8,7 @@ packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev li
 case ${1:-} in
   --python) packages+=(python3 python3-venv) ;;
   --lint) packages+=(clang-format clang-tidy shellcheck) ;;
+  --fuzz) packages+=(clang libclang-rt-dev libomp-dev) ;;
 esac
 missing=()
 for package in "${packages[@]}"; do

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ inline std::string unknown_option(const CLI::App& app, int argc, char** argv) {
 
 // declare(app, arguments) adds the options; run(arguments) does the work and gives the exit code.
 template <class Arguments, class Declare, class Run>
-int run_program(const char* name, int argc, char** argv, const Declare& declare, const Run& run) {
+int run_program(const char* name, int argc, char** argv, const Declare& declare, const Run& run) try {
   CLI::App app;
   Arguments arguments;
   declare(app, arguments);
@@ -61,10 +62,18 @@ int run_program(const char* name, int argc, char** argv, const Declare& declare,
   } catch (const Error& e) {
     std::fprintf(stderr, "%s\n", e.message().c_str());
     return e.exit_code();
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "failed: %s\n", e.what());
     return kExitFailed;
   }
+} catch (const std::bad_alloc&) {  // also while an error was put into words
+  std::fputs(
+      "out of memory: lower train.batch_size (train.accumulate makes up for it), eval.batch_size, data.cache_mb, "
+      "data.workers or data.prefetch; --dry-run tells what is needed\n",
+      stderr);
+  return kExitFailed;
 }
 
 }  // namespace gfsa::apps

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -192,6 +193,7 @@ class Loader {
     std::erase_if(names, [&](const YamlNode& n) {
       if (n.broken) return true;
       if (n.type == Type::kScalar && !n.text.empty()) return false;
+      problems_.mark_incomplete();
       problems_.add(n.place, "defaults", n.describe() + " is no file name, expected a file or a list of files");
       return true;
     });
@@ -211,7 +213,10 @@ class Loader {
       cycle.push_back(path);
       return problem(fmt::format("the files include each other: {}", fmt::join(cycle, " -> ")));
     }
-    if (files_.size() >= kMostFiles) return problem(fmt::format("more than {} files are included", kMostFiles));
+    if (files_.size() >= kMostFiles) {
+      if (std::exchange(too_many_, true)) return empty_map(path);  // said already
+      return problem(fmt::format("more than {} files are included", kMostFiles));
+    }
     if (!env_.exists(path)) {
       std::string hint;
       const std::string parent = fs::path(path).parent_path().string();
@@ -232,6 +237,7 @@ class Loader {
   Problems& problems_;
   std::vector<std::string>& files_;
   std::vector<std::string> open_;
+  bool too_many_ = false;
 };
 
 }  // namespace
@@ -245,6 +251,13 @@ std::string find_file(const std::string& name, const std::vector<std::string>& f
   }
   for (const auto& path : tried) {
     if (env.exists(path)) return path;
+  }
+  std::error_code ignored;
+  for (const auto& path : tried) {
+    if (fs::is_symlink(path, ignored)) {
+      bad_input("{}: is a link to {}, which cannot be read", shown(path),
+                shown(fs::read_symlink(path, ignored).string()));
+    }
   }
   std::string hint;
   for (const auto& path : tried) {

@@ -160,11 +160,12 @@ std::string shown(std::string_view text) {
   std::string out;
   size_t end = std::min(text.size(), kLongest);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
-    --end;  // whole characters
+    --end;                                               // whole characters
+  const bool utf8 = is_valid_utf8(text.substr(0, end));  // a command line need not be
   for (char c : text.substr(0, end)) {
     if (c == '\n') {
       out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F || (!utf8 && static_cast<unsigned char>(c) >= 0x80)) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
       out += c;

@@ -17,7 +17,8 @@ const config::Registry<ImageSourceConfig>& image_source_registry() {
     r.add<ImageArchiveConfig>("image_archive", "The same inside a .tar or .tar.gz.");
     r.add<Cifar10Config>("cifar10", "CIFAR-10, the binary version.");
     r.add<Cifar100Config>("cifar100", "CIFAR-100 with fine labels, the binary version.");
-    r.add<MnistConfig>("mnist", "MNIST and its look-alikes: IDX files.");
+    r.add<MnistConfig>("mnist", "MNIST and its look-alikes of characters (KMNIST, EMNIST): IDX files.");
+    r.add<FashionMnistConfig>("fashion_mnist", "Fashion-MNIST: MNIST's files, but pictures may be flipped.");
     r.add<SafetensorsImagesConfig>("safetensors", "Tensors images and labels of a safetensors file.");
     return r;
   }();

@@ -95,9 +95,16 @@ struct ArchiveReader::State {
 
 ArchiveReader::ArchiveReader(const std::string& path) : state_(std::make_unique<State>(path)) {
   State& s = *state_;
-  archive_read_support_filter_all(s.handle);
+  // Not support_filter_all(): it unpacks lrzip, lzop and grzip by starting a program.
+  archive_read_support_filter_bzip2(s.handle);
+  archive_read_support_filter_xz(s.handle);
+  archive_read_support_filter_zstd(s.handle);
   archive_read_support_format_tar(s.handle);
-  s.check(archive_read_open(s.handle, &s, nullptr, State::on_read, nullptr));
+  const int status = archive_read_open(s.handle, &s, nullptr, State::on_read, nullptr);
+  if (status < ARCHIVE_WARN && !s.read_error) {
+    bad_input("{}: not a tar archive, expected .tar, .tar.gz, .tar.bz2, .tar.xz or .tar.zst", path);
+  }
+  s.check(status);
 }
 
 ArchiveReader::~ArchiveReader() = default;

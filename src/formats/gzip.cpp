@@ -81,12 +81,31 @@ class Inflater {
 
 bool is_gzip(std::string_view bytes) { return bytes.size() >= 2 && bytes[0] == '\x1F' && bytes[1] == '\x8B'; }
 
-std::string gunzip(std::string_view bytes, const std::string& where, uint64_t max_bytes) {
-  Inflater inflater(where, [&bytes] {
+namespace {
+
+std::function<std::string_view()> pieces_of(std::string_view& bytes) {
+  return [&bytes] {
     const std::string_view piece = bytes.substr(0, 1 << 30);  // zlib counts in 32 bits
     bytes.remove_prefix(piece.size());
     return piece;
-  });
+  };
+}
+
+}  // namespace
+
+std::string gunzip_start(std::string_view bytes, const std::string& where, size_t bytes_wanted) {
+  Inflater inflater(where, pieces_of(bytes));
+  std::string out;
+  while (out.size() < bytes_wanted) {
+    const std::string_view piece = inflater.read();
+    if (piece.empty()) break;
+    out += piece.substr(0, bytes_wanted - out.size());
+  }
+  return out;
+}
+
+std::string gunzip(std::string_view bytes, const std::string& where, uint64_t max_bytes) {
+  Inflater inflater(where, pieces_of(bytes));
   std::string out;
   while (true) {
     const std::string_view piece = inflater.read();

@@ -15,6 +15,8 @@ bool is_gzip(std::string_view bytes);
 // Unpacks one or several concatenated members. Throws bad input that starts with `where`: truncated, corrupt, more than
 // max_bytes.
 std::string gunzip(std::string_view bytes, const std::string& where, uint64_t max_bytes = UINT64_MAX);
+// The first `bytes_wanted` bytes alone, or all if there are fewer; what follows is not looked at.
+std::string gunzip_start(std::string_view bytes, const std::string& where, size_t bytes_wanted);
 
 // Reads a file in pieces, unpacking it if it is gzip.
 class GzipFileReader {

@@ -9,6 +9,9 @@
 
 namespace gfsa {
 
+// The most that one file may hold: a header, or a gzip bomb, must not fill the memory.
+inline constexpr uint64_t kMaxIdxBytes = uint64_t{8} << 30;
+
 struct IdxArray {
   std::string dtype;           // as in safetensors.h: U8 I8 I16 I32 F32 F64
   std::vector<int64_t> shape;  // rank 1 to 255

@@ -44,6 +44,9 @@ class ImageModelConfig {
   virtual ~ImageModelConfig() = default;
   virtual void describe(config::Schema& s) = 0;
   virtual std::unique_ptr<ImageModel> build(const Scope& scope, const AttentionConfig& attention) const = 0;
+  // Whether the model has the attention that section `attention` configures. Where it has none, a section that asks for
+  // anything but the default is refused: it would be ignored.
+  virtual bool has_attention() const { return true; }
   virtual int64_t image_size() const = 0;
   virtual int64_t channels() const = 0;
   virtual int64_t classes() const = 0;

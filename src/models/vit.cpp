@@ -29,14 +29,14 @@ void VitConfig::describe(config::Schema& s) {
       .choices({"none", "deit_tiny", "deit_small", "deit_base"})
       .doc("Width and heads by name: deit_tiny 192/3, deit_small 384/6, deit_base 768/12.")
       .source("DeiT, arXiv 2012.12877, table 1");
-  s.field("width", width).positive().doc("Channels of a token; the preset's unless given.");
-  s.field("depth", depth).positive().doc("Number of blocks.");
-  s.field("heads", heads).positive().doc("Attention heads; the preset's unless given.");
-  s.field("patch", patch).positive().unit("pixels").doc("Edge of a square patch.");
-  s.field("image_size", size).positive().unit("pixels").doc("Edge of the square input image.");
+  s.field("width", width).in(1, 1 << 20).doc("Channels of a token; the preset's unless given.");
+  s.field("depth", depth).in(1, 10000).doc("Number of blocks.");
+  s.field("heads", heads).in(1, 1 << 20).doc("Attention heads; the preset's unless given.");
+  s.field("patch", patch).in(1, 16384).unit("pixels").doc("Edge of a square patch.");
+  s.field("image_size", size).in(1, 16384).unit("pixels").doc("Edge of the square input image.");
   s.field("channels", in_channels).in(1, 64).doc("Colour channels of the input.");
-  s.field("classes", class_count).at_least(0).doc("Classes; 0: as many as the data has.");
-  s.field("mlp_ratio", mlp_ratio).positive().doc("Hidden width of the MLP over the token width.");
+  s.field("classes", class_count).in(0, 1'000'000).doc("Classes; 0: as many as the data has.");
+  s.field("mlp_ratio", mlp_ratio).above(0).at_most(1000).doc("Hidden width of the MLP over the token width.");
   s.field("pool", pool)
       .choices({"class_token", "mean"})
       .doc("What the head reads: the class token or the mean of all patches.");

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstring>
+#include <new>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -217,6 +218,7 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
     arguments[4].memory = p.bias.get();
   }
   const auto status = dnnl_primitive_execute(p.primitive.get(), stream.get(), g.bias ? 5 : 4, arguments.data());
+  if (status == dnnl_out_of_memory) throw std::bad_alloc();
   if (status != dnnl_success) fail("gemm: oneDNN failed with status {}", static_cast<int>(status));
 }
 

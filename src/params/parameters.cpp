@@ -53,6 +53,21 @@ void initialise(const Parameter& p, uint64_t seed) {
   });
 }
 
+// The first element that is infinite or NaN; -1 if there is none.
+int64_t first_not_finite(const Tensor& tensor) {
+  if (!is_floating(tensor.dtype())) return -1;
+  const Tensor dense = tensor.contiguous();
+  int64_t at = -1;
+  dispatch_floating("load", dense, [&](auto t) {
+    using T = decltype(t);
+    const T* x = dense.data<T>();
+    for (int64_t i = 0; i < dense.numel() && at < 0; ++i) {
+      if (!std::isfinite(static_cast<double>(static_cast<acc_t<T>>(x[i])))) at = i;
+    }
+  });
+  return at;
+}
+
 bool matches_any(const std::string& name, const std::vector<std::string>& patterns) {
   return std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return matches_glob(p, name); });
 }
@@ -153,6 +168,9 @@ void ParameterStore::load(const std::map<std::string, Tensor>& tensors, const st
     if (!(adapted.shape() == p->shape)) {
       errors.add(
           fmt::format("{}: misshapen tensor {}: {}, expected {}", source, key, tensor.shape().text(), p->shape.text()));
+    }
+    if (const int64_t at = first_not_finite(adapted); at >= 0) {
+      errors.add(fmt::format("{}: tensor {}: element {} is not a finite number", source, key, at));
     }
     found[p] = {key, adapted};
   }

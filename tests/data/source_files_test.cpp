@@ -198,6 +198,16 @@ TEST(SourceMnist, ReadsPlainAndGzip) {
   EXPECT_THAT(message_of([&] { config.open("train"); }), HasSubstr("2 pictures and 1 labels"));
 }
 
+TEST(SourceMnist, FashionMayBeFlipped) {
+  FashionMnistConfig config;
+  config.path = test_folder();
+  write_file(config.path + "/train-images-idx3-ubyte", idx_header({1, 1, 2}) + "ab");
+  write_file(config.path + "/train-labels-idx1-ubyte", idx_header({1}) + "\x07");
+  const auto train = config.open("train");
+  EXPECT_TRUE(train->flip_keeps_class());
+  EXPECT_TRUE(train->fingerprint().starts_with("fashion_mnist "));
+}
+
 TensorBytes tensor(const std::string& dtype, std::vector<int64_t> shape, const void* data, size_t bytes) {
   return {dtype, std::move(shape), static_cast<const std::byte*>(data), bytes};
 }

@@ -64,7 +64,7 @@ TEST(Idx, SaysWhatIsWrong) {
   EXPECT_EQ(idx_error(idx(0x0B, {2, 3}, "abc")), "f: truncated: I16 of shape [2, 3] takes 12 bytes, the file has 3");
   EXPECT_EQ(idx_error(idx(0x08, {2}, "abc")), "f: trailing bytes: U8 of shape [2] takes 2 bytes, the file has 3");
   EXPECT_EQ(idx_error(idx(0x0E, {~0u, ~0u, 9}, "abc")),
-            "f: truncated: F64 of shape [4294967295, 4294967295, 9] takes too many bytes, the file has 3");
+            "f: F64 of shape [4294967295, 4294967295, 9] is too large, expected at most 8.0 GiB");
 }
 
 TEST(Idx, SurvivesDamageAndTruncation) {

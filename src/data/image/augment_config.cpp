@@ -52,7 +52,7 @@ void ErasingConfig::describe(config::Schema& s) {
 void PadCropConfig::describe(config::Schema& s) {
   s.shorthand("padding");
   s.field("padding", padding)
-      .at_least(0)
+      .in(0, 4096)
       .unit("pixels")
       .doc("Pad by so much on every side and crop the image size at random; 0 is off. For small images.");
   s.field("mode", mode).choices({"zero", "reflect"}).doc("What the padding shows: black or the mirrored image.");
@@ -61,11 +61,11 @@ void PadCropConfig::describe(config::Schema& s) {
 void EvalTransformConfig::describe(config::Schema& s) {
   s.shorthand("crop_pct");
   s.field("crop_pct", crop_pct)
-      .above(0)
+      .at_least(0.01)
       .at_most(1)
       .doc("The shorter edge is resized to image size / crop_pct, then the centre is taken.");
   s.field("resize", resize)
-      .at_least(1)
+      .in(1, 65535)
       .unit("pixels")
       .doc("The shorter edge is resized to this, whatever crop_pct is.");
 }

@@ -23,6 +23,8 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+constexpr double kMaxMagnitude = 1000;  // real ones are about 10
+
 // "mstd0.5" is {"mstd", 0.5}; the number starts at the first digit.
 struct Option {
   std::string key;
@@ -72,7 +74,7 @@ void AugmentPolicy::parse_rand_augment(const std::string& text, const std::vecto
     const auto option = parse_option(parts[i]);
     if (!option) unknown_part(text, parts[i], kExpected);
     const double value = option->value;
-    if (option->key == "m") {
+    if (option->key == "m" && value <= kMaxMagnitude) {
       op.magnitude = value;
     } else if (option->key == "n" && value >= 1 && value <= 100) {
       layers_ = static_cast<int>(value);
@@ -80,7 +82,7 @@ void AugmentPolicy::parse_rand_augment(const std::string& text, const std::vecto
       op.probability = value;
     } else if (option->key == "mstd") {
       settings_.magnitude_std = noise(value);
-    } else if (option->key == "mmax" && value > 0) {
+    } else if (option->key == "mmax" && value > 0 && value <= kMaxMagnitude) {
       settings_.magnitude_max = value;
     } else if (option->key == "inc") {
       increasing = value != 0;

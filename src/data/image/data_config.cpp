@@ -8,6 +8,8 @@
 namespace gfsa::data {
 namespace {
 
+constexpr double kMaxMiB = 1 << 30;  // in bytes it still fits 64 bits
+
 std::shared_ptr<const ImageSource> open_limited(const ImageSourceConfig* source, const std::string& split,
                                                 int64_t limit) {
   if (source == nullptr) {
@@ -35,7 +37,7 @@ void ImageDataConfig::describe(config::Schema& s) {
   s.field("limit", limit).at_least(0).unit("pictures").doc("Train on so many, evenly spaced in the source; 0: all.");
   s.field("val_limit", val_limit).at_least(0).unit("pictures").doc("Evaluate on so many, likewise; 0: all.");
   s.field("cache_mb", cache_mb)
-      .at_least(0)
+      .in(0, kMaxMiB)
       .unit("MiB")
       .resume_may_change()
       .doc("Memory for decoded pictures, so that they are decoded once; 0: none.");

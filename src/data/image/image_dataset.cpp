@@ -31,7 +31,7 @@ ImageDataset::ImageDataset(std::shared_ptr<const ImageSource> source, const Augm
               source_->class_names().size());
   }
   if (options.channels != 1 && options.channels != 3) {
-    bad_input("images with {} channels, expected 1 or 3", options.channels);
+    bad_input("model.channels: is {}, expected 1 or 3, the channels of pictures", options.channels);
   }
   if (options.train && source_->gives_pixels() && changes_pictures(augment)) {
     bad_input(
@@ -39,8 +39,10 @@ ImageDataset::ImageDataset(std::shared_ptr<const ImageSource> source, const Augm
         "policy, colour jitter or erasing, or a source with u8 pictures");
   }
   if (options.train && augment.flip > 0 && !source_->flip_keeps_class()) {
-    bad_input("augment.flip: is {}, but a mirror image changes the class in {}; set augment.flip: 0", augment.flip,
-              source_->fingerprint());
+    bad_input(
+        "augment.flip: is {}, but a mirror image changes the class in {}; set augment.flip: 0 (Fashion-MNIST "
+        "is data.source fashion_mnist)",
+        augment.flip, source_->fingerprint());
   }
 }
 

@@ -67,9 +67,16 @@ Image center_crop(const Image& image, int width, int height) {
 Image resize_shorter_edge(const Image& image, int size, Interpolation interpolation) {
   const int shorter = std::min(image.width, image.height), longer = std::max(image.width, image.height);
   if (shorter < 1) bad_input("resize: the image is empty");
-  const int other = static_cast<int>(static_cast<double>(static_cast<int64_t>(size) * longer) / shorter);
-  return image.width <= image.height ? resize(image, size, other, interpolation)
-                                     : resize(image, other, size, interpolation);
+  const double exact = static_cast<double>(static_cast<int64_t>(size) * longer) / shorter;
+  const bool upright = image.width <= image.height;
+  if (exact * size > static_cast<double>(kMaxImagePixels)) {  // long and thin: gigabytes for a handful of pixels
+    bad_input(
+        "the picture of {} x {} pixels is too long and thin: with its shorter edge resized to {} it has {:.0f} million "
+        "pixels, expected at most {}; crop it, or use augment.random_resized_crop",
+        image.width, image.height, size, exact * size / 1e6, kMaxImagePixels / 1'000'000);
+  }
+  const int other = static_cast<int>(exact);
+  return upright ? resize(image, size, other, interpolation) : resize(image, other, size, interpolation);
 }
 
 }  // namespace gfsa::data

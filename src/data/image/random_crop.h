@@ -23,7 +23,8 @@ CropBox center_crop_box(int width, int height, int crop_width, int crop_height);
 // CenterCrop: an image that is too small is padded with black on all sides first.
 Image center_crop(const Image& image, int width, int height);
 
-// Resize(size): the shorter edge becomes `size`, the other in proportion (truncated).
+// Resize(size): the shorter edge becomes `size`, the other in proportion (truncated). Bad input if that gives more than
+// kMaxImagePixels.
 Image resize_shorter_edge(const Image& image, int size, Interpolation interpolation);
 
 }  // namespace gfsa::data

@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "base/env.h"
@@ -112,6 +113,8 @@ struct Loader::State {
       throw;
     } catch (const Error& e) {
       throw Error(e.exit_code(), "data: " + worded(sample.index, e.message()));
+    } catch (const std::bad_alloc&) {
+      throw;  // no fault of the sample's
     } catch (const std::exception& e) {
       throw Error(kExitFailed, "data: " + worded(sample.index, e.what()));
     }

@@ -12,6 +12,8 @@
 namespace gfsa::data {
 namespace {
 
+constexpr uint64_t kMaxBytes = 1 << 30;  // of one file, and of all that an archive holds
+
 // The named files' bytes by name, from a folder, the archive's folder below it, or the archive.
 std::map<std::string, std::string> read_files(const std::string& path, const std::string& folder,
                                               const std::vector<std::string>& names) {
@@ -24,14 +26,15 @@ std::map<std::string, std::string> read_files(const std::string& path, const std
       if (!env.exists(root + "/" + name)) {
         bad_input("data.path: '{}' has no {}, expected {} (the binary version of CIFAR)", root, name, one_of(names));
       }
-      out[name] = env.read(root + "/" + name);
+      out[name] = env.read(root + "/" + name, kMaxBytes);
     }
     return out;
   }
   const auto base = [](std::string_view member) { return std::string(member.substr(member.rfind('/') + 1)); };
-  ArchiveIndex archive = read_archive(path, [&](std::string_view member) {
+  const auto wanted = [&](std::string_view member) {
     return std::find(names.begin(), names.end(), base(member)) != names.end();
-  });
+  };
+  ArchiveIndex archive = read_archive(path, wanted, kMaxBytes);
   for (auto& member : archive.members) out[base(member.name)] = std::move(member.bytes);
   for (const auto& name : names) {
     if (out.count(name) == 0) bad_input("{}: has no {}, expected the binary version of CIFAR", path, name);

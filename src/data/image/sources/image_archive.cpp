@@ -71,7 +71,7 @@ std::optional<SplitPath> find_split(std::string_view name, const std::vector<std
 void ImageArchiveConfig::describe(config::Schema& s) {
   s.field("path", path).path().required().doc("A .tar or .tar.gz with train/<class>/*.jpg|png and val/ or test/.");
   s.field("archive_mb", archive_mb)
-      .positive()
+      .in(1, 1 << 30)  // in bytes it still fits 64 bits
       .unit("MiB")
       .resume_may_change()
       .doc("Most memory that one split's encoded pictures may take.");
@@ -100,13 +100,14 @@ std::unique_ptr<ImageSource> ImageArchiveConfig::open(const std::string& split) 
       prefix = place->prefix.empty() ? std::string(place->split) : fmt::format("{}/{}", place->prefix, place->split);
       rest = place->rest;
     }
-    kept_bytes += reader.size();
-    if (kept_bytes > static_cast<uint64_t>(archive_mb) << 20) {
+    const uint64_t limit = static_cast<uint64_t>(archive_mb) << 20;
+    if (reader.size() > limit - kept_bytes) {
       bad_input(
           "{}: its pictures take more than data.archive_mb = {} MiB of memory; raise it, or unpack the archive "
           "and use data.source 'image_folder'",
           path, archive_mb);
     }
+    kept_bytes += reader.size();
     found[prefix].emplace_back(std::move(rest), reader.read());
   }
   for (const auto& candidate : candidates) {
@@ -116,13 +117,15 @@ std::unique_ptr<ImageSource> ImageArchiveConfig::open(const std::string& split) 
       std::vector<std::string> names;
       std::map<std::string, std::string> bytes;
       for (auto& [name, content] : members) names.push_back(name), bytes.emplace(name, std::move(content));
-      ImageTree tree = sort_image_tree(std::move(names), path);
+      ImageTree tree = sort_image_tree(std::move(names), prefix.empty() ? path : path + ": " + prefix);
       std::vector<std::string> ordered;
       for (const auto& file : tree.files) ordered.push_back(std::move(bytes[file]));
       return std::make_unique<ImageArchive>(path, prefix.empty() ? "" : prefix + "/", std::move(tree),
                                             std::move(ordered));
     }
   }
+  if (tops.empty())
+    bad_input("{}: has no pictures, expected {}/<class>/*.jpg, .jpeg or .png", path, one_of(candidates));
   bad_input("{}: has no pictures in {}/<class>/; it has pictures in: {}", path, one_of(candidates),
             fmt::join(tops, ", "));
 }

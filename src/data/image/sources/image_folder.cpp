@@ -12,6 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uint64_t kMaxFileBytes = 1 << 30;  // of one picture
+constexpr int kDeepest = 16;                 // folders in folders; links that lead back would never end
+
 class ImageFolder : public ImageSource {
  public:
   ImageFolder(std::string root, ImageTree tree) : root_(std::move(root)), tree_(std::move(tree)) {}
@@ -22,7 +25,7 @@ class ImageFolder : public ImageSource {
   const std::vector<std::string>& class_names() const override { return tree_.classes; }
 
   ImageSample get(int64_t i) const override {
-    const std::string name = sample_name(i), bytes = Env::real().read(name);
+    const std::string name = sample_name(i), bytes = Env::real().read(name, kMaxFileBytes);
     ImageSample sample;
     sample.image = decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, name);
     sample.label = label(i);
@@ -52,9 +55,14 @@ std::vector<std::string> files_below(const std::string& root) {
   std::vector<std::string> out;
   try {
     const size_t prefix = root.size() + (root.back() == '/' ? 0 : 1);
-    for (const auto& entry : fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink)) {
-      std::string path = entry.path().string().substr(prefix);
-      if (is_image_name(path) && entry.is_regular_file()) out.push_back(std::move(path));
+    const auto follow = fs::directory_options::follow_directory_symlink;
+    for (fs::recursive_directory_iterator it(root, follow), end; it != end; ++it) {
+      if (it.depth() > kDeepest) {
+        bad_input("{}: folders are nested deeper than {} levels; does a link lead back?", it->path().string(),
+                  kDeepest);
+      }
+      std::string path = it->path().string().substr(prefix);
+      if (is_image_name(path) && it->is_regular_file()) out.push_back(std::move(path));
     }
   } catch (const fs::filesystem_error& e) {
     bad_input("{}: cannot be listed: {}", root, e.code().message());

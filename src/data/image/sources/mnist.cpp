@@ -10,13 +10,17 @@
 namespace gfsa::data {
 namespace {
 
-// Digits and characters: a mirrored one is another or none. Fashion-MNIST comes in the same files and looks no
-// different to us.
 class MnistImages final : public MemoryImages {
  public:
-  using MemoryImages::MemoryImages;
-  bool flip_keeps_class() const override { return false; }
+  MnistImages(const std::string& name, const std::string& where, PlanarImages images, bool flip_keeps_class)
+      : MemoryImages(name, where, std::move(images)), flip_keeps_class_(flip_keeps_class) {}
+  bool flip_keeps_class() const override { return flip_keeps_class_; }
+
+ private:
+  bool flip_keeps_class_;
 };
+
+constexpr int64_t kMaxEdge = 65535;
 
 IdxArray read_bytes(const std::string& path, size_t rank, const char* shape) {
   Env& env = Env::real();
@@ -51,6 +55,10 @@ std::unique_ptr<ImageSource> MnistConfig::open(const std::string& split) const {
     bad_input("{}-*: {} pictures and {} labels, expected equally many, at least one", stem, pictures.shape[0],
               labels.shape[0]);
   }
+  if (pictures.shape[1] < 1 || pictures.shape[2] < 1 || pictures.shape[1] > kMaxEdge || pictures.shape[2] > kMaxEdge) {
+    bad_input("{}-*: pictures of {} x {} pixels, expected 1 to {} both ways", stem, pictures.shape[2],
+              pictures.shape[1], kMaxEdge);
+  }
   PlanarImages images{.count = pictures.shape[0],
                       .channels = 1,
                       .height = static_cast<int>(pictures.shape[1]),
@@ -59,7 +67,7 @@ std::unique_ptr<ImageSource> MnistConfig::open(const std::string& split) const {
   for (char label : labels.bytes) images.labels.push_back(static_cast<unsigned char>(label));
   const int64_t classes = std::max<int64_t>(10, *std::max_element(images.labels.begin(), images.labels.end()) + 1);
   for (int64_t c = 0; c < classes; ++c) images.classes.push_back(std::to_string(c));
-  return std::make_unique<MnistImages>("mnist", stem, std::move(images));
+  return std::make_unique<MnistImages>(name_, stem, std::move(images), flip_keeps_class_);
 }
 
 }  // namespace gfsa::data

@@ -1,6 +1,7 @@
 #include "data/image/sources/safetensors_images.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -11,6 +12,9 @@
 
 namespace gfsa::data {
 namespace {
+
+constexpr int kMaxClasses = 1'000'000;  // a label of 2^62 must not make as many class names
+constexpr int64_t kMaxEdge = 65535;
 
 std::string find_file(const std::string& path, const std::string& split) {
   Env& env = Env::real();
@@ -45,6 +49,14 @@ std::vector<int64_t> read_labels(const TensorBytes& tensor, const std::string& f
   bad_input("{}: labels are {}, expected I64, I32 or U8", file, tensor.dtype);
 }
 
+void require_finite(const std::vector<float>& values, size_t per_picture, const std::string& file) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); });
+  if (bad == values.end()) return;
+  const auto at = static_cast<size_t>(bad - values.begin());
+  bad_input("{}: images: value {} of picture {} is {}, expected finite numbers", file, at % per_picture,
+            at / per_picture, *bad);
+}
+
 std::vector<std::string> split_commas(const std::string& text) {
   std::vector<std::string> out(1);
   for (char c : text) {
@@ -64,7 +76,9 @@ void SafetensorsImagesConfig::describe(config::Schema& s) {
       .path()
       .required()
       .doc("Folder with train.safetensors and val.safetensors: images u8 or f32 [N, C, H, W], labels [N].");
-  s.field("classes", classes).at_least(0).doc("Number of classes; 0: the names in the metadata, or the largest label.");
+  s.field("classes", classes)
+      .in(0, kMaxClasses)
+      .doc("Number of classes; 0: the names in the metadata, or the largest label.");
 }
 
 std::unique_ptr<ImageSource> SafetensorsImagesConfig::open(const std::string& split) const {
@@ -79,6 +93,10 @@ std::unique_ptr<ImageSource> SafetensorsImagesConfig::open(const std::string& sp
     bad_input("{}: labels has shape [{}], expected [N] with N = {} from images", path_of_split,
               fmt::join(labels.shape, ", "), shape[0]);
   }
+  if (shape[2] > kMaxEdge || shape[3] > kMaxEdge) {
+    bad_input("{}: images has shape [{}], expected at most {} for H and W", path_of_split, fmt::join(shape, ", "),
+              kMaxEdge);
+  }
   PlanarImages images{.count = shape[0],
                       .channels = static_cast<int>(shape[1]),
                       .height = static_cast<int>(shape[2]),
@@ -87,6 +105,7 @@ std::unique_ptr<ImageSource> SafetensorsImagesConfig::open(const std::string& sp
     images.bytes = copy_as<uint8_t>(pictures);
   } else if (pictures.dtype == "F32") {
     images.floats = copy_as<float>(pictures);
+    require_finite(images.floats, static_cast<size_t>(shape[1] * shape[2] * shape[3]), path_of_split);
   } else {
     bad_input("{}: images are {}, expected U8 or F32", path_of_split, pictures.dtype);
   }
@@ -98,12 +117,16 @@ std::unique_ptr<ImageSource> SafetensorsImagesConfig::open(const std::string& sp
   }
   const int64_t largest = *std::max_element(images.labels.begin(), images.labels.end());
   const auto named = static_cast<int64_t>(images.classes.size());
+  if (classes == 0 && named == 0 && largest >= kMaxClasses) {
+    bad_input("{}: the largest label is {}, expected below {}", path_of_split, largest, kMaxClasses);
+  }
   const int64_t count = classes > 0 ? classes : named > 0 ? named : largest + 1;
   if (named > 0 && named != count) {
     bad_input("{}: names {} classes, but data.classes is {}", path_of_split, named, classes);
   }
   for (size_t i = 0; i < images.labels.size(); ++i) {
-    if (images.labels[i] < 0 || images.labels[i] >= count) {
+    if (images.labels[i] < 0) bad_input("{}: label {} of picture {} is negative", path_of_split, images.labels[i], i);
+    if (images.labels[i] >= count) {
       bad_input("{}: label {} of picture {} is not in [0, {})", path_of_split, images.labels[i], i, count);
     }
   }
