@@ -32,11 +32,10 @@ std::string state_text(const Position& p) {
   if (p.best) j["best"] = *p.best;
   j["best_step"] = p.best_step;
   j["evaluated_step"] = p.evaluated_step;
-  j["non_finite_in_a_row"] = p.non_finite_in_a_row;
-  j["rollback_step"] = p.rollback_step;
   j["last_eval"] = ordered_json::object();
   for (const auto& [name, value] : p.last_eval) j["last_eval"][name] = value;
   j["non_finite_in_a_row"] = p.non_finite_in_a_row;
+  j["last_non_finite_step"] = p.last_non_finite_step;
   j["rollback_step"] = p.rollback_step;
   j["written"] = utc_time_now();
   return j.dump(2) + "\n";
@@ -55,8 +54,7 @@ Position parse_state(const std::string& text, const std::string& path) {
     p.best_step = j.at("best_step");
     p.evaluated_step = j.at("evaluated_step");
     p.non_finite_in_a_row = j.at("non_finite_in_a_row");
-    p.rollback_step = j.at("rollback_step");
-    p.non_finite_in_a_row = j.at("non_finite_in_a_row");
+    p.last_non_finite_step = j.at("last_non_finite_step");
     p.rollback_step = j.at("rollback_step");
     if (p.step < 0 || p.epoch < 0 || p.batch < 0) bad_input("{}: the position is negative", path);
     for (const auto& [name, value] : j.at("last_eval").items()) {

@@ -40,7 +40,9 @@ void TrainConfig::describe(config::Schema& s) {
   s.field("non_finite_limit", non_finite_limit)
       .positive()
       .resume_may_change()
-      .doc("So many such steps in a row (rollback: since the checkpoint) end the run anyway.");
+      .doc(
+          "So many such steps in a row end the run anyway. rollback: since the last checkpoint that had good steps "
+          "before it.");
   clip.describe(s);
   s.section("ema", ema, "Exponential moving average of the weights, which evaluation can use (eval.ema).");
   s.check(

@@ -130,10 +130,12 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
       accumulate_gradients(batches, figures.samples, before);
     };
     find_first_not_finite(store, batches, rerun, report);
-    throw NonFiniteStep(report.text() +
-                            ". The weights are as before this step. Lower optimizer.lr, set train.clip_norm, or see "
-                            "train.on_non_finite",
-                        report);
+    const char* advice = report.op == "input" ? "Mend the data"
+                         : report.op.empty()  ? "Try again"
+                                              : "Lower optimizer.lr, set train.clip_norm";
+    throw NonFiniteStep(
+        fmt::format("{}. The weights are as before this step. {}, or see train.on_non_finite", report.text(), advice),
+        report);
   }
   const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
   figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
@@ -173,6 +175,7 @@ void Session::pass_over(const NonFinite& bad) {
   if (bad.step != position.step + 1) fail("session: step {} is passed over after step {}", bad.step, position.step);
   go_behind(bad.batches, bad.samples);
   position.non_finite_in_a_row += 1;
+  position.last_non_finite_step = position.step;
 }
 
 void Session::skip(const NonFinite& bad) {
@@ -193,8 +196,9 @@ bool Session::must_stop(const NonFinite& bad) const {
 
 void Session::mark_rollback_point() {
   position.rollback_step = position.step;
-  // Since the last one: returning to the same checkpoint again and again is a row too, with good steps in between.
-  position.non_finite_in_a_row = 0;
+  // Returning to the same weights again and again is a row too, even with good steps in between. So a row ends only
+  // where there are new ones.
+  if (position.last_non_finite_step != position.step) position.non_finite_in_a_row = 0;
 }
 
 std::vector<data::SkippedSample> Session::skipped() const {

@@ -78,6 +78,7 @@ class FakeTask : public Task {
     s.field("soft", soft).doc("Soft targets.");
     s.field("nan_sample", nan_sample).doc("A sample that holds a NaN, or -1.");
     s.field("infinite_gradient", infinite_gradient).doc("The gradient of the bias is infinite, the loss is not.");
+    s.field("huge_sample", huge_sample).doc("A sample that makes the bias's gradient 3e38, or -1.");
     s.field("version", version).resume_may_change().doc("Of the data.");
   }
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override {
@@ -107,11 +108,15 @@ class FakeTask : public Task {
     options.label_smoothing = smoothing;
     options.normalizer = normalizer;
     Tensor x = logits(batch, c);
-    if (infinite_gradient)
-      x = record("poison", x.clone(), {x, *bias_}, [b = *bias_](Tensor dy, GradOut& out) {
+    const auto ids = batch.at("sample_ids").to_vector<int64_t>();
+    const bool huge = std::find(ids.begin(), ids.end(), huge_sample) != ids.end();
+    if (infinite_gradient || huge) {
+      const double value = huge ? 3e38 : std::numeric_limits<double>::infinity();
+      x = record("poison", x.clone(), {x, *bias_}, [b = *bias_, value](Tensor dy, GradOut& out) {
         out.give(0, dy);
-        out.give(1, Tensor::full(b.shape(), std::numeric_limits<double>::infinity(), DType::f32));
+        out.give(1, Tensor::full(b.shape(), value, DType::f32));
       });
+    }
     return cross_entropy(x, batch.at(soft ? "targets" : "labels"), options);
   }
 
@@ -137,7 +142,7 @@ class FakeTask : public Task {
   std::string data_summary() const override { return fmt::format("{} samples", samples); }
   void show(const data::Batch&, const std::string&) override {}
 
-  int64_t samples = 44, eval_samples = 13, nan_sample = -1, version = 1;
+  int64_t samples = 44, eval_samples = 13, nan_sample = -1, huge_sample = -1, version = 1;
   double drop = 0, smoothing = 0;
   bool soft = false, infinite_gradient = false;
   std::function<void()> before_eval_batch;

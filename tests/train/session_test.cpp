@@ -167,7 +167,8 @@ TEST(Session, NotFiniteLossLeavesEverythingAsItWas) {
   EXPECT_EQ(before.position.step, after.position.step);
   EXPECT_EQ(before.position.batch, after.position.batch);
   EXPECT_THAT(message, HasSubstr(fmt::format("step {}: the loss is nan", after.position.step + 1)));
-  EXPECT_THAT(message, HasSubstr("gradient that is not finite is that of head.weight"));
+  EXPECT_THAT(message, HasSubstr("the data are to blame: batch tensor x, f32 [8, 7], is nan at ["));
+  EXPECT_THAT(message, HasSubstr("that is sample 5;"));
   EXPECT_THAT(message, testing::ContainsRegex("its samples are.* 5[ .]"));
   // The step can be tried again: it sees the same batches.
   EXPECT_EQ(message_of([&] { session.step(); }, kExitFailed), message);
@@ -179,16 +180,20 @@ TEST(Session, NotFiniteGradientStopsTheStepToo) {
   Session session(*config);
   const auto before = copy_of(session.snapshot(""));
   EXPECT_THAT(message_of([&] { session.step(); }, kExitFailed),
-              HasSubstr("the first gradient that is not finite is that of head.bias"));
+              HasSubstr("first in backward: of poison, the gradient of head.bias, f32 [3], is inf at [0]"));
   expect_same(before.model, copy_of(session.snapshot("")).model);
 }
 
-TEST(Session, NamesAParameterThatIsNotFinite) {
+TEST(Session, NamesATensorThatIsNotFinite) {
   const auto config = fake_config();
   Session session(*config);
-  EXPECT_EQ(session.first_not_finite_parameter(), "");
+  EXPECT_EQ(session.first_not_finite_tensor(), "");
+  session.ema->state()[1].second.fill(NAN);
+  EXPECT_EQ(session.first_not_finite_tensor(), "ema of head.bias");
   session.store.find("head.bias")->value.fill(INFINITY);
-  EXPECT_EQ(session.first_not_finite_parameter(), "head.bias");
+  EXPECT_EQ(session.first_not_finite_tensor(), "head.bias");
+  session.optimizer->state()[2].second.fill(NAN);
+  EXPECT_EQ(session.first_not_finite_tensor(), "optimizer state exp_avg_sq of head.weight");
 }
 
 TEST(Session, RestoreListsEverythingThatDoesNotFit) {
