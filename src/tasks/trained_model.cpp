@@ -9,6 +9,7 @@
 #include "core/device.h"
 #include "formats/tensor_file.h"
 #include "tasks/registry.h"
+#include "train/checkpoint_reader.h"
 #include "train/trainer.h"
 
 namespace gfsa::tasks {
@@ -35,6 +36,18 @@ std::string near_in_folder(const std::string& path, Env& env) {
   return did_you_mean(last_part(path), env.list(folder));
 }
 
+// read(CheckpointReader); if that refuses, the message names the newest older checkpoint of the run that is whole.
+template <class F>
+auto read_checkpoint(const std::string& folder, Env& env, const F& read) {
+  try {
+    return read(train::CheckpointReader(env, folder));
+  } catch (const Error& e) {
+    if (e.exit_code() != kExitBadInput) throw;
+    const train::CheckpointStore store(env, folder_of(folder_of(folder)));
+    bad_input("{}{}", e.message(), store.advice_without(folder));
+  }
+}
+
 }  // namespace
 
 TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
@@ -54,7 +67,10 @@ TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
     bad_input("{}: there are no averaged weights: the run was trained without train.ema.decay; leave out {}", weights_,
               choice.ema ? "--ema" : "eval.ema");
   }
-  const auto tensors = read_tensors(weights_);
+  const auto tensors =
+      checkpoint_.empty()
+          ? read_tensors(env, weights_)
+          : read_checkpoint(checkpoint_, env, [&](const auto& reader) { return reader.tensors(last_part(weights_)); });
   if (classes() == 0) {
     const auto head = tensors.find("head.weight");
     if (head == tensors.end() || head->second.rank() != 2) {
@@ -134,7 +150,10 @@ void TrainedModel::choose_checkpoint(const ModelChoice& choice, Env& env) {
 
 void TrainedModel::use_checkpoint(const std::string& folder, Env& env) {
   checkpoint_ = folder;
-  position_ = train::CheckpointStore::load_position(env, folder);
+  position_ = read_checkpoint(folder, env, [](const auto& reader) {
+    reader.text("config.yaml");
+    return reader.position();
+  });
 }
 
 std::string TrainedModel::model_text() const {

@@ -1,6 +1,7 @@
 #include "train/checkpoint_reader.h"
 
 #include "base/error.h"
+#include "train/non_finite.h"
 
 namespace gfsa::train {
 namespace {
@@ -55,7 +56,9 @@ std::map<std::string, Tensor> CheckpointReader::tensors(const std::string& file)
 void CheckpointReader::verify() const {
   for (const auto& [file, sums] : manifest_.files) {
     if (file.ends_with(".safetensors")) {
-      for_each_tensor(env_, path_of(file), &sums, [](const std::string&, const Tensor&) {});
+      for_each_tensor(env_, path_of(file), &sums, [&](const std::string& name, const Tensor& tensor) {
+        if (first_not_finite(tensor)) bad_input("{}: tensor '{}': is not finite", path_of(file), name);
+      });
     } else {
       text(file);
     }

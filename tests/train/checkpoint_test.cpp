@@ -1,45 +1,25 @@
-// Checkpoint folders: what is kept, what a killed process leaves, what damage is told.
+// Checkpoint folders: what is kept, what a killed process leaves, which one a run goes on from.
 #include "train/checkpoint.h"
 
 #include <gmock/gmock.h>
 
 #include <filesystem>
 
-#include "support/temporary_folder.h"
-#include "train/fake_task.h"
+#include "train/manifest.h"
+#include "train/tiny_checkpoint.h"
 
 namespace gfsa::train {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class CheckpointTest : public testing::Test {
+class CheckpointTest : public CheckpointFolder {
  protected:
   std::string save(int64_t step, int64_t keep_last = 2, int64_t best = -1) {
-    Snapshot s;
-    s.position.step = step;
-    s.position.epoch = 1;
-    s.position.batch = 3;
-    s.position.samples = 16 * step;
-    s.position.best_step = best;
-    if (best >= 0) s.position.best = 0.25;
-    s.position.evaluated_step = step;
-    s.position.last_eval = {{"top1", 12.5}, {"loss", std::numeric_limits<double>::quiet_NaN()}};
-    s.model = {{"w", Tensor::full({2, 3}, static_cast<double>(step), DType::f32)}};
-    s.optimizer = {{"step", Tensor::full({1}, static_cast<double>(step), DType::i64)}};
-    s.config = "task: fake\n";
-    return store_.save(s, keep_last, best >= 0);
+    return store_.save(tiny_snapshot(step, best), keep_last, best >= 0);
   }
-  std::vector<std::string> names(bool all = false) {
-    std::vector<std::string> out;
-    for (const auto& path : store_.list()) out.push_back(std::filesystem::path(path).filename().string());
-    return all ? env_.list(folder_ / "checkpoints") : out;
-  }
-
-  test::TemporaryFolder folder_;
-  Env& env_ = Env::real();
-  CheckpointStore store_{env_, folder_.path()};
 };
 
 TEST_F(CheckpointTest, ComesBackAsItWas) {
@@ -54,6 +34,8 @@ TEST_F(CheckpointTest, ComesBackAsItWas) {
   EXPECT_EQ(c.position.best, 0.25);
   EXPECT_EQ(c.position.best_step, 5);
   EXPECT_EQ(c.position.evaluated_step, 7);
+  EXPECT_EQ(c.position.non_finite_in_a_row, 2);
+  EXPECT_EQ(c.position.rollback_step, 6);
   ASSERT_EQ(c.position.last_eval.size(), 2u);
   EXPECT_EQ(c.position.last_eval[0], (std::pair<std::string, double>{"top1", 12.5}));
   EXPECT_TRUE(std::isnan(c.position.last_eval[1].second));
@@ -79,21 +61,59 @@ TEST_F(CheckpointTest, TheSameStepIsReplaced) {
 
 TEST_F(CheckpointTest, WhatAKilledProcessLeavesIsIgnoredAndCleaned) {
   save(3);
-  const std::string checkpoints = folder_ / "checkpoints";
   // Half-written; half-removed; complete, killed just before it got its name.
-  env_.create_directories(checkpoints + "/.writing-step-00000004");
-  env_.write(checkpoints + "/.writing-step-00000004/model.safetensors", "half");
-  env_.create_directories(checkpoints + "/.removing-step-00000001");
+  env_.create_directories(checkpoints_ + "/.writing-step-00000004");
+  env_.write(checkpoints_ + "/.writing-step-00000004/model.safetensors", "half");
+  env_.create_directories(checkpoints_ + "/.removing-step-00000001");
   save(5);
-  env_.rename(checkpoints + "/step-00000005", checkpoints + "/.writing-step-00000005");
+  env_.rename(checkpoints_ + "/step-00000005", checkpoints_ + "/.writing-step-00000005");
   EXPECT_THAT(names(), ElementsAre("step-00000003"));
   store_.recover();
   EXPECT_THAT(names(true), ElementsAre("step-00000003", "step-00000005"));
-  EXPECT_EQ(CheckpointStore::load(env_, store_.latest()).position.step, 5);
+  EXPECT_EQ(store_.load_newest().position.step, 5);
   // Written again and killed before the old one made way: the old one stays.
-  std::filesystem::copy(store_.latest(), checkpoints + "/.writing-step-00000005");
+  std::filesystem::copy(store_.latest(), checkpoints_ + "/.writing-step-00000005");
   store_.recover();
   EXPECT_THAT(names(true), ElementsAre("step-00000003", "step-00000005"));
+}
+
+TEST_F(CheckpointTest, CompleteIsWhatTheManifestSays) {
+  const std::string writing = checkpoints_ + "/.writing-step-00000005";
+  for (const char* file :
+       {"model.safetensors", "optimizer.safetensors", "config.yaml", "state.json", "manifest.json"}) {
+    save(5);
+    env_.rename(checkpoints_ + "/step-00000005", writing);
+    env_.remove_all(writing + "/" + file);
+    store_.recover();
+    EXPECT_THAT(names(true), ElementsAre()) << file;
+    save(5);
+    env_.rename(checkpoints_ + "/step-00000005", writing);
+    const std::string content = env_.read(writing + "/" + file);
+    env_.write(writing + "/" + file, content.substr(0, content.size() - 1));
+    store_.recover();
+    EXPECT_THAT(names(true), ElementsAre()) << file;
+  }
+}
+
+TEST_F(CheckpointTest, KilledBetweenTheTwoRenamesOfAReplacementOneOfThemIsTaken) {
+  const std::string removing = checkpoints_ + "/.removing-step-00000005",
+                    writing = checkpoints_ + "/.writing-step-00000005";
+  const auto prepare = [&] {
+    save(5, 2, 1);
+    env_.rename(checkpoints_ + "/step-00000005", removing);
+    save(5, 2, 4);
+    env_.rename(checkpoints_ + "/step-00000005", writing);
+  };
+  prepare();
+  store_.recover();
+  EXPECT_THAT(names(true), ElementsAre("step-00000005"));
+  EXPECT_EQ(store_.load_newest().position.best_step, 4);
+  env_.remove_all(store_.latest());
+  prepare();
+  env_.remove_all(writing + "/manifest.json");
+  store_.recover();
+  EXPECT_THAT(names(true), ElementsAre("step-00000005"));
+  EXPECT_EQ(store_.load_newest().position.best_step, 1);
 }
 
 TEST_F(CheckpointTest, AHalfWrittenFolderOfTheSameNameDoesNotMixIn) {
@@ -102,31 +122,56 @@ TEST_F(CheckpointTest, AHalfWrittenFolderOfTheSameNameDoesNotMixIn) {
   EXPECT_TRUE(CheckpointStore::load(env_, save(4)).ema.empty());
 }
 
-TEST_F(CheckpointTest, DamageIsOneClearError) {
-  const auto path = save(3);
-  const auto state = path + "/state.json";
-  const std::string good = env_.read(state);
-  const auto error = [&] { return message_of([&] { CheckpointStore::load(env_, path); }); };
-  for (const std::string bad : {"", "{", "[1]", "{}", "nonsense"}) {
-    env_.write(state, bad);
-    EXPECT_THAT(error(), HasSubstr(state + ": damaged")) << bad;
-  }
-  const auto with = [&](const std::string& from, const std::string& to) {
-    std::string text = good;
-    text.replace(text.find(from), from.size(), to);
-    env_.write(state, text);
-    return error();
-  };
-  EXPECT_THAT(with("\"format\": 1", "\"format\": 9"), HasSubstr("checkpoint format 9, expected 1"));
-  EXPECT_THAT(with("\"step\": 3", "\"step\": \"3\""), HasSubstr("damaged"));
-  EXPECT_THAT(with("\"step\": 3", "\"step\": -3"), HasSubstr("negative"));
-  env_.write(state, good);
-  env_.write(path + "/optimizer.safetensors", "short");
-  EXPECT_THAT(error(), HasSubstr(path + "/optimizer.safetensors"));
-  env_.remove_all(path + "/model.safetensors");
-  EXPECT_THAT(error(), HasSubstr(path + "/model.safetensors"));
-  env_.remove_all(state);
-  EXPECT_THAT(error(), HasSubstr("state.json: cannot be read: No such file"));
+TEST_F(CheckpointTest, ADamagedOneIsSetAsideAndTheOneBeforeTaken) {
+  for (int64_t step = 1; step <= 4; ++step) save(step, 9);
+  flip(checkpoints_ + "/step-00000004/state.json", 20);
+  env_.remove_all(checkpoints_ + "/step-00000003/optimizer.safetensors");
+  EXPECT_EQ(store_.load_newest().position.step, 2);
+  EXPECT_THAT(names(true),
+              ElementsAre("damaged-step-00000003", "damaged-step-00000004", "step-00000001", "step-00000002"));
+  save(4, 9);
+  flip(checkpoints_ + "/step-00000004/config.yaml", 0);
+  EXPECT_EQ(store_.load_newest().position.step, 2);
+  EXPECT_THAT(names(true), testing::Contains("damaged-step-00000004.2"));
+}
+
+TEST_F(CheckpointTest, IfAllAreDamagedNothingIsTouchedAndEachIsTold) {
+  save(1);
+  save(2);
+  flip(checkpoints_ + "/step-00000001/model.safetensors", 0);
+  flip(checkpoints_ + "/step-00000002/manifest.json", 5);
+  EXPECT_THAT(message_of([&] { store_.load_newest(); }),
+              AllOf(HasSubstr("no checkpoint is whole"), HasSubstr("step-00000001/model.safetensors: header: damaged"),
+                    HasSubstr("step-00000002/manifest.json: damaged")));
+  EXPECT_THAT(names(true), ElementsAre("step-00000001", "step-00000002"));
+}
+
+TEST_F(CheckpointTest, AFileThatCannotBeReadNowIsNotForgotten) {
+  save(1);
+  EXPECT_EQ(store_.advice_without(store_.latest()), "");
+  save(2);
+  save(3, 9);
+  flip(checkpoints_ + "/step-00000002/model.safetensors", 0);
+  EXPECT_EQ(store_.advice_without(store_.latest()), "; " + checkpoints_ + "/step-00000001 is whole");
+}
+
+TEST_F(CheckpointTest, OneOfAnotherVersionIsNeitherReadNorRenamed) {
+  save(1);
+  const auto newest = save(2);
+  // What the version before this one wrote.
+  env_.remove_all(newest + "/manifest.json");
+  env_.write(newest + "/state.json", "{\n  \"format\": 1,\n  \"step\": 2\n}\n");
+  EXPECT_THAT(message_of([&] { store_.load_newest(); }),
+              AllOf(HasSubstr(newest + ": was written by an older version of this program (checkpoint format 1)"),
+                    HasSubstr("expected format 2")));
+  // What one after it may write, with a checksum that fits.
+  std::string text = manifest_text({});
+  text.replace(text.find("\"format\": 2"), 11, "\"format\": 3");
+  const size_t own = text.find("  \"manifest\"");
+  text = text.substr(0, own) + "  \"manifest\": \"" + checksum128(text.substr(0, own)) + "\"\n}\n";
+  env_.write(newest + "/manifest.json", text);
+  EXPECT_THAT(message_of([&] { store_.load_newest(); }), HasSubstr("manifest.json: checkpoint format 3, expected 2"));
+  EXPECT_THAT(names(true), ElementsAre("step-00000001", "step-00000002"));
 }
 
 TEST(Position, TheBestIsFiniteAndBetter) {
@@ -143,6 +188,21 @@ TEST(Position, TheBestIsFiniteAndBetter) {
   EXPECT_EQ(p.best_step, 2);
   EXPECT_TRUE(p.note_if_best({{"loss", 0.5}}, less));
   EXPECT_FALSE(p.note_if_best({{"loss", 0.6}}, less));
+}
+
+TEST(Position, AStateThatIsNoneIsToldWithItsFile) {
+  const std::string good = state_text({});
+  EXPECT_EQ(parse_state(good, "f").step, 0);
+  for (const std::string bad : {"", "{", "[1]", "{}", "nonsense"}) {
+    EXPECT_THAT(message_of([&] { parse_state(bad, "f"); }), HasSubstr("f: damaged, this is not a checkpoint's state"));
+  }
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    return message_of([&] { parse_state(text, "f"); });
+  };
+  EXPECT_THAT(with("\"step\": 0", "\"step\": \"3\""), HasSubstr("f: damaged"));
+  EXPECT_THAT(with("\"step\": 0", "\"step\": -3"), HasSubstr("f: the position is negative"));
 }
 
 }  // namespace
