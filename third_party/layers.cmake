@@ -16,6 +16,11 @@ if(GFSA_SANITIZE)
                          -fno-sanitize-recover=all)
   target_link_options(gfsa_flags INTERFACE -fsanitize=${GFSA_SANITIZE})
 endif()
+if(GFSA_COVERAGE)
+  # Counters are added atomically: loader threads and kernels count as well.
+  target_compile_options(gfsa_flags INTERFACE --coverage -O1 -fprofile-update=atomic)
+  target_link_options(gfsa_flags INTERFACE --coverage)
+endif()
 
 function(gfsa_layer name)
   cmake_parse_arguments(LAYER "" "" "DEPENDS;PRIVATE" ${ARGN})

@@ -44,9 +44,11 @@ LAYERS = {
 }
 SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==",
          "&&": "||", "||": "&&", "+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="}
-SWITCH = """#include <cstdlib>
+SWITCH = """#pragma once
+#include <cstdlib>
 inline const int gfsa_mutant = [] { const char* s = std::getenv("GFSA_MUTANT"); return s ? std::atoi(s) : 0; }();
 """
+INCLUDE = '#include "gfsa_mutant.h"\n'
 # What must stay a constant, or prints and judges rather than computes: messages, checks of arguments that other tests
 # word exactly, types.
 SKIPPED_CALLS = {"fail", "bad_input", "format", "human_bytes", "assert"}
@@ -198,7 +200,7 @@ def plant(path, numbered):
         position = place
     out.append(source[position:])
     text = "".join(out)
-    return text.replace("#pragma once\n", "#pragma once\n" + SWITCH, 1) if path.suffix == ".h" else SWITCH + text
+    return text.replace("#pragma once\n", "#pragma once\n" + INCLUDE, 1) if path.suffix == ".h" else INCLUDE + text
 
 
 def build(mutants, jobs):
@@ -212,6 +214,7 @@ def build(mutants, jobs):
         target.parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_file() and (not target.exists() or target.read_bytes() != (ROOT / name).read_bytes()):
             shutil.copy2(ROOT / name, target)
+    (tree / "src" / "gfsa_mutant.h").write_text(SWITCH)
     programs = sorted({t for m in mutants for t in m.tests})
     targets = programs + (["gfsa-train", "gfsa-eval"] if "test_e2e" in programs else [])
     subprocess.run(["cmake", "-S", tree, "-B", WORK / "build", "-G", "Ninja", "-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"],
@@ -229,12 +232,10 @@ def build(mutants, jobs):
                              text=True)
         if run.returncode == 0:
             return numbered, programs
-        wrong = set()
-        for file, line in re.findall(r"^(?:In file included from )?(\S+?):(\d+):\d+: (?:error|  required)", run.stdout,
-                                     re.M):
-            original = ROOT / pathlib.Path(file).resolve().relative_to(tree)  if str(tree) in str(pathlib.Path(file).resolve()) else None
-            shift = SWITCH.count("\n")
-            wrong |= {n for n, m in numbered.items() if m.file == original and m.line in (int(line) - shift, int(line) - shift - 1, int(line) - shift + 1)}
+        places = {((WORK / "build" / file).resolve(), int(line) - 1)  # one line is ours: INCLUDE
+                  for file, line in re.findall(r"^(\S+?):(\d+):\d+: +(?:error|required)", run.stdout, re.M)}
+        wrong = {n for n, m in numbered.items()
+                 if any((tree / m.file.relative_to(ROOT), line) in places for line in range(m.line, m.line + 3))}
         if not wrong:
             print(run.stdout[-4000:])
             sys.exit("the build fails, and not because of a planted fault")

@@ -30,12 +30,7 @@ class FilterConfig {
   virtual std::unique_ptr<Filter> build(const Scope& attention, int64_t heads) const = 0;
 };
 
+// What YAML can name; the list stands in registry.cpp.
 const config::Registry<FilterConfig>& filter_registry();
-
-// One line each in registry.cpp.
-void register_softmax(config::Registry<FilterConfig>& registry);
-void register_gfsa(config::Registry<FilterConfig>& registry);
-void register_attn_scale(config::Registry<FilterConfig>& registry);
-void register_polynomial(config::Registry<FilterConfig>& registry);
 
 }  // namespace gfsa

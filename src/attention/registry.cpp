@@ -2,6 +2,12 @@
 
 namespace gfsa {
 
+// One each, at the end of its file in filters/.
+void register_softmax(config::Registry<FilterConfig>& registry);
+void register_gfsa(config::Registry<FilterConfig>& registry);
+void register_attn_scale(config::Registry<FilterConfig>& registry);
+void register_polynomial(config::Registry<FilterConfig>& registry);
+
 const config::Registry<FilterConfig>& filter_registry() {
   static const auto registry = [] {
     config::Registry<FilterConfig> r("attention variant");

@@ -1,12 +1,14 @@
 #include "models/image_model.h"
-#include "models/vit.h"
 
 namespace gfsa {
+
+// One each, at the end of its file.
+void register_vit(config::Registry<ImageModelConfig>& registry);
 
 const config::Registry<ImageModelConfig>& image_model_registry() {
   static const auto registry = [] {
     config::Registry<ImageModelConfig> r("model");
-    r.add<VitConfig>("vit", "Vision Transformer, and DeiT by its presets.");
+    register_vit(r);
     return r;
   }();
   return registry;

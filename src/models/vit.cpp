@@ -165,4 +165,8 @@ double Vit::forward_flops() const {
   return total + 2 * d * static_cast<double>(config_.class_count);
 }
 
+void register_vit(config::Registry<ImageModelConfig>& registry) {
+  registry.add<VitConfig>("vit", "Vision Transformer, and DeiT by its presets.");
+}
+
 }  // namespace gfsa

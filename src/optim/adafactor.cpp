@@ -274,6 +274,8 @@ void Adafactor::run(const Update& u) {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adafactor() { return std::make_unique<Adafactor>(); }
+void register_adafactor(config::Registry<Optimizer>& registry) {
+  registry.add<Adafactor>("adafactor", "Second moments kept as rows and columns (Shazeer, Stern 2018).");
+}
 
 }  // namespace gfsa

@@ -104,7 +104,9 @@ class AdamW : public Adam {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adam() { return std::make_unique<CoupledAdam>(); }
-std::unique_ptr<Optimizer> make_adamw() { return std::make_unique<AdamW>(); }
+void register_adam(config::Registry<Optimizer>& registry) {
+  registry.add<CoupledAdam>("adam", "Adam (Kingma, Ba 2015); weight decay is added to the gradient.");
+  registry.add<AdamW>("adamw", "Adam with decoupled weight decay (Loshchilov, Hutter 2019).");
+}
 
 }  // namespace gfsa

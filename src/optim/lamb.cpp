@@ -147,6 +147,8 @@ class Lamb : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_lamb() { return std::make_unique<Lamb>(); }
+void register_lamb(config::Registry<Optimizer>& registry) {
+  registry.add<Lamb>("lamb", "Adam's direction at a length that fits each parameter (You et al. 2020).");
+}
 
 }  // namespace gfsa

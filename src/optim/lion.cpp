@@ -67,6 +67,8 @@ class Lion : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_lion() { return std::make_unique<Lion>(); }
+void register_lion(config::Registry<Optimizer>& registry) {
+  registry.add<Lion>("lion", "The sign of an interpolated momentum (Chen et al. 2023).");
+}
 
 }  // namespace gfsa

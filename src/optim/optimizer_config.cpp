@@ -4,7 +4,7 @@
 
 namespace gfsa {
 
-OptimizerConfig::OptimizerConfig() : rule(make_adamw()) {}
+OptimizerConfig::OptimizerConfig() : rule(optimizer_registry().make("adamw")) {}
 
 void OptimizerConfig::describe(config::Schema& s) {
   s.shorthand("name");

@@ -2,15 +2,22 @@
 
 namespace gfsa {
 
+// One each, at the end of its file.
+void register_sgd(config::Registry<Optimizer>& registry);
+void register_adam(config::Registry<Optimizer>& registry);
+void register_lamb(config::Registry<Optimizer>& registry);
+void register_lion(config::Registry<Optimizer>& registry);
+void register_adafactor(config::Registry<Optimizer>& registry);
+void register_schedules(config::Registry<Schedule>& registry);
+
 const config::Registry<Optimizer>& optimizer_registry() {
   static const auto registry = [] {
     config::Registry<Optimizer> r("optimizer");
-    r.add("sgd", "Stochastic gradient descent with momentum, dampening and Nesterov's form.", make_sgd);
-    r.add("adam", "Adam (Kingma, Ba 2015); weight decay is added to the gradient.", make_adam);
-    r.add("adamw", "Adam with decoupled weight decay (Loshchilov, Hutter 2019).", make_adamw);
-    r.add("lamb", "Adam's direction at a length that fits each parameter (You et al. 2020).", make_lamb);
-    r.add("lion", "The sign of an interpolated momentum (Chen et al. 2023).", make_lion);
-    r.add("adafactor", "Second moments kept as rows and columns (Shazeer, Stern 2018).", make_adafactor);
+    register_sgd(r);
+    register_adam(r);
+    register_lamb(r);
+    register_lion(r);
+    register_adafactor(r);
     return r;
   }();
   return registry;
@@ -19,13 +26,7 @@ const config::Registry<Optimizer>& optimizer_registry() {
 const config::Registry<Schedule>& schedule_registry() {
   static const auto registry = [] {
     config::Registry<Schedule> r("schedule");
-    r.add<ConstantSchedule>("constant", "The base learning rate after the warm-up.");
-    r.add<LinearSchedule>("linear", "A straight line down to min_lr.");
-    r.add<CosineSchedule>("cosine", "Half a cosine down to min_lr (Loshchilov, Hutter 2017).");
-    r.add<PolynomialSchedule>("polynomial", "min_lr + (lr - min_lr) (1 - progress)^power.");
-    r.add<NoamSchedule>("noam",
-                        "Linear up to lr at the end of the warm-up, then 1 / sqrt(step) (Vaswani et al. 2017).");
-    r.add<InverseSqrtSchedule>("inverse_sqrt", "After the warm-up lr sqrt(warmup / step) (fairseq).");
+    register_schedules(r);
     return r;
   }();
   return registry;

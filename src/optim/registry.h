@@ -14,12 +14,4 @@ const config::Registry<Optimizer>& optimizer_registry();
 // constant, linear, cosine, polynomial, noam, inverse_sqrt
 const config::Registry<Schedule>& schedule_registry();
 
-// One file each.
-std::unique_ptr<Optimizer> make_sgd();
-std::unique_ptr<Optimizer> make_adam();
-std::unique_ptr<Optimizer> make_adamw();
-std::unique_ptr<Optimizer> make_lamb();
-std::unique_ptr<Optimizer> make_lion();
-std::unique_ptr<Optimizer> make_adafactor();
-
 }  // namespace gfsa

@@ -83,4 +83,14 @@ double ScheduleConfig::lr(double base_lr, const SchedulePosition& now) const {
   return curve->lr(t, span);
 }
 
+void register_schedules(config::Registry<Schedule>& registry) {
+  registry.add<ConstantSchedule>("constant", "The base learning rate after the warm-up.");
+  registry.add<LinearSchedule>("linear", "A straight line down to min_lr.");
+  registry.add<CosineSchedule>("cosine", "Half a cosine down to min_lr (Loshchilov, Hutter 2017).");
+  registry.add<PolynomialSchedule>("polynomial", "min_lr + (lr - min_lr) (1 - progress)^power.");
+  registry.add<NoamSchedule>("noam",
+                             "Linear up to lr at the end of the warm-up, then 1 / sqrt(step) (Vaswani et al. 2017).");
+  registry.add<InverseSqrtSchedule>("inverse_sqrt", "After the warm-up lr sqrt(warmup / step) (fairseq).");
+}
+
 }  // namespace gfsa

@@ -91,6 +91,8 @@ class Sgd : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd() { return std::make_unique<Sgd>(); }
+void register_sgd(config::Registry<Optimizer>& registry) {
+  registry.add<Sgd>("sgd", "Stochastic gradient descent with momentum, dampening and Nesterov's form.");
+}
 
 }  // namespace gfsa

@@ -152,4 +152,8 @@ void ImageClassification::show(const data::Batch& batch, const std::string& png_
   data::show_batch(Env::real(), batch, class_names_, augment_, png_path);
 }
 
+void register_image_classification(config::Registry<train::Task>& registry) {
+  registry.add<ImageClassification>("image_classification", "Pictures to classes; cross entropy, top-1 and top-5.");
+}
+
 }  // namespace gfsa::tasks

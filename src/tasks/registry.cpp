@@ -1,13 +1,14 @@
 #include "tasks/registry.h"
 
-#include "tasks/image_classification.h"
-
 namespace gfsa::tasks {
+
+// One each, at the end of its file. The first is the default.
+void register_image_classification(config::Registry<train::Task>& registry);
 
 const config::Registry<train::Task>& task_registry() {
   static const auto registry = [] {
     config::Registry<train::Task> r("task");
-    r.add<ImageClassification>("image_classification", "Pictures to classes; cross entropy, top-1 and top-5.");
+    register_image_classification(r);
     return r;
   }();
   return registry;

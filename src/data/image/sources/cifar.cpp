@@ -74,4 +74,9 @@ std::unique_ptr<ImageSource> CifarConfig::open(const std::string& split) const {
   return std::make_unique<MemoryImages>(is_10 ? "cifar10" : "cifar100", path, std::move(images));
 }
 
+void register_cifar(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<Cifar10Config>("cifar10", "CIFAR-10, the binary version.");
+  registry.add<Cifar100Config>("cifar100", "CIFAR-100 with fine labels, the binary version.");
+}
+
 }  // namespace gfsa::data

@@ -130,4 +130,8 @@ std::unique_ptr<ImageSource> ImageArchiveConfig::open(const std::string& split) 
             fmt::join(tops, ", "));
 }
 
+void register_image_archive(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<ImageArchiveConfig>("image_archive", "The same inside a .tar or .tar.gz.");
+}
+
 }  // namespace gfsa::data

@@ -90,4 +90,8 @@ std::unique_ptr<ImageSource> ImageFolderConfig::open(const std::string& split) c
             one_of(split_candidates(split)), fmt::join(env.list(path), ", "), path);
 }
 
+void register_image_folder(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<ImageFolderConfig>("image_folder", "<path>/<split>/<class>/*.jpg|png, ImageNet's layout.");
+}
+
 }  // namespace gfsa::data

@@ -70,4 +70,9 @@ std::unique_ptr<ImageSource> MnistConfig::open(const std::string& split) const {
   return std::make_unique<MnistImages>(name_, stem, std::move(images), flip_keeps_class_);
 }
 
+void register_mnist(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<MnistConfig>("mnist", "MNIST and its look-alikes of characters (KMNIST, EMNIST): IDX files.");
+  registry.add<FashionMnistConfig>("fashion_mnist", "Fashion-MNIST: MNIST's files, but pictures may be flipped.");
+}
+
 }  // namespace gfsa::data

@@ -135,4 +135,8 @@ std::unique_ptr<ImageSource> ProceduralConfig::open(const std::string& split) co
   return std::make_unique<ProceduralImages>(*this, train ? "train" : "val", train ? train_size : val_size);
 }
 
+void register_procedural(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<ProceduralConfig>("procedural", "Generated 32 x 32 glyphs; nothing to download.");
+}
+
 }  // namespace gfsa::data

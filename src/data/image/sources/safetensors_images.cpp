@@ -134,4 +134,8 @@ std::unique_ptr<ImageSource> SafetensorsImagesConfig::open(const std::string& sp
   return std::make_unique<MemoryImages>("safetensors", path_of_split, std::move(images));
 }
 
+void register_safetensors_images(config::Registry<ImageSourceConfig>& registry) {
+  registry.add<SafetensorsImagesConfig>("safetensors", "Tensors images and labels of a safetensors file.");
+}
+
 }  // namespace gfsa::data
