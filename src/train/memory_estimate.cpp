@@ -15,12 +15,13 @@
 namespace gfsa::train {
 namespace {
 
-// Of two sizes: the larger is at most this, so that the estimate costs a fraction of a step.
+// Of two sizes: the larger is at most this and half a batch, so that the estimate costs a fraction of a step.
 constexpr int64_t kLargestProbe = 8;
-// The arena takes segments (core/arena.cpp) and cannot fill them: about a quarter of one, and this share of what comes
-// and goes in a step. scripts/memory_check.sh compares with what runs take.
+// The arena takes segments (core/arena.cpp) and cannot fill them all: a quarter of one, and shares of what comes and
+// goes in a step and of the checkpoint's many tensors. Fitted to runs of 140 MiB to 1.6 GiB, which took from 2 to 17%
+// of what comes and goes; scripts/memory_check.sh compares.
 constexpr uint64_t kReserve = uint64_t{8} << 20;
-constexpr double kReserveShare = 0.045;
+constexpr double kReserveOfStep = 0.045, kReserveOfSnapshot = 0.12;
 // A loader thread: its stack and allocator, and decoded pictures and intermediates of several times a sample's tensor.
 constexpr uint64_t kWorkerBytes = uint64_t{1} << 20;
 constexpr uint64_t kSamplesInHand = 8;
@@ -60,7 +61,9 @@ Probe measure_step(Session& session, int64_t size) {
   const uint64_t before = memory.figures().current;
   backward(session.config.task->loss(batch, c, static_cast<double>(size)));
   session.store.clear_grads();
-  return {size, bytes_of(batch), memory.figures().peak - before};
+  const Probe probe{size, bytes_of(batch), memory.figures().peak - before};
+  memory.trim();  // what is left of one size would only be in the way of the next
+  return probe;
 }
 
 // The line through two probes, at `size`.
@@ -143,10 +146,11 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   const data::LoaderConfig& loader = config.task->loader_config();
   e.prefetch = loader.workers > 0 ? loader.prefetch : 0;
 
-  const Probe small = measure_step(session, std::max<int64_t>(1, std::min(e.batch_size, kLargestProbe) / 2));
+  const int64_t probe = std::clamp<int64_t>(e.batch_size / 2, 1, kLargestProbe);
+  const Probe small = measure_step(session, std::max<int64_t>(1, probe / 2));
   e.activations = small.activations;
   require_memory(e, {e.state(), 0}, available_memory());
-  const Probe large = measure_step(session, std::min(e.batch_size, kLargestProbe));
+  const Probe large = measure_step(session, probe);
   const uint64_t batch = extrapolate(small, large, &Probe::batch, e.batch_size);
   e.activations = extrapolate(small, large, &Probe::activations, e.batch_size);
   e.waiting_batches = batch * static_cast<uint64_t>(e.prefetch);
@@ -154,13 +158,16 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   e.workers = static_cast<uint64_t>(loader.workers) *
               (kWorkerBytes + kSamplesInHand * batch / static_cast<uint64_t>(e.batch_size));
   set_evaluation(e, session, eval_batches, small, large);
-  e.reserve = kReserve + static_cast<uint64_t>(kReserveShare * static_cast<double>(e.tensor_peak() - e.standing()));
-
   memory.trim();
   memory.reset_peak();
-  // Segments that the state lives in have been touched as a whole.
-  const uint64_t resident = process_memory().resident, reserved = memory.figures().reserved;
-  e.process = resident > reserved ? resident - reserved : 0;
+  // Of the segments that the state lives in, the probes have touched the rest as far as they needed it.
+  const auto now = memory.figures();
+  const uint64_t touched = std::min(now.reserved, now.current + large.batch + large.activations);
+  const uint64_t resident = process_memory().resident;
+  e.process = resident > touched ? resident - touched : 0;
+  e.reserve = std::min(kReserve, e.tensor_peak() / 8) +
+              static_cast<uint64_t>(kReserveOfStep * static_cast<double>(e.tensor_peak() - e.standing()) +
+                                    kReserveOfSnapshot * static_cast<double>(e.standing() - e.state()));
   return e;
 }
 

@@ -55,6 +55,16 @@ TEST(Printer, Origins) {
             "  mean: [0.5]          # default\n");
 }
 
+TEST(Printer, ValuesByPath) {
+  RootConfig root;
+  load_text(root, "optimizer: {name: sgd, lr: 1e-3}\n" + kMinimal);
+  std::vector<std::string> lines;
+  for (const auto& value : config_values(root)) lines.push_back(value.path + "=" + value.text);
+  EXPECT_THAT(lines, testing::IsSupersetOf({"seed=0", "optimizer.name=sgd", "optimizer.lr=0.001", "attention.K=3",
+                                            "optimizer.nesterov=false", "data.path=/pictures"}));
+  EXPECT_THAT(lines, testing::Not(testing::Contains("optimizer.weight_decay=0.05")));  // adamw's
+}
+
 void expect_round_trip(RootConfig& root) {
   const std::string text = print_config(root);
   RootConfig again;

@@ -49,6 +49,23 @@ TEST(Plot, DrawsLinesInTheirColours) {
   EXPECT_GT(count_pixels(image, 0xD5, 0x5E, 0x00), 150);
 }
 
+TEST(Plot, DrawsPointsWithTheirMeanAndInterval) {
+  PointChart chart;
+  chart.title = "Over seeds";
+  chart.y_label = "top1";
+  chart.groups = {{"attention=gfsa", {80.1, 80.3, 80.6}, 80.33, 79.7, 80.96},
+                  {"attention=softmax with a very long name that needs several lines", {79.5}, 79.5, NAN, NAN},
+                  {"nothing", {NAN}, NAN, NAN, NAN}};
+  const Image image = decoded(render_grid({chart}, 1, {400, 300}));
+  EXPECT_TRUE(rim_is_white(image));
+  EXPECT_GT(count_pixels(image, 0x21, 0x21, 0x21), 300);  // bars and whiskers
+  chart.groups[0].low = chart.groups[0].high = NAN;
+  EXPECT_LT(count_pixels(decoded(render_grid({chart}, 1, {400, 300})), 0x21, 0x21, 0x21),
+            count_pixels(image, 0x21, 0x21, 0x21));
+  chart.groups.clear();
+  EXPECT_TRUE(rim_is_white(decoded(render_grid({chart}, 1, {400, 300}))));
+}
+
 TEST(Plot, LaysChartsOutInAGrid) {
   const Image image = decoded(render_grid({two_lines(), LineChart{}, two_lines()}, 2, {200, 150}));
   EXPECT_EQ(image.width, 2 * 2 * 200);
