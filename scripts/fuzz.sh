@@ -16,7 +16,8 @@ minutes=1 targets=()
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
   case $1 in
-    --minutes) minutes=${2:?--minutes needs a number}; shift 2 ;;
+    --minutes) minutes=${2:?--minutes needs a number}; shift 2
+      [[ $minutes =~ ^[1-9][0-9]*$ ]] || { echo "--minutes takes a whole number from 1, not '$minutes'" >&2; exit 2; } ;;
     -h | --help) usage; exit 0 ;;
     -*) echo "unknown argument '$1'" >&2; usage >&2; exit 2 ;;
     *)

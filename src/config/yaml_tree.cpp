@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <new>
 #include <optional>
 #include <sstream>
 #include <tuple>
@@ -258,6 +259,8 @@ YamlNode parse_yaml(std::string_view text, const Place& place, const std::string
     const bool open_quote = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
     problems.add(builder.at(error.mark), path,
                  "YAML syntax: " + (open_quote ? "a quote is not closed before here" : error.msg));
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& error) {  // yaml-cpp lets a few of the standard library's through
     problems.add(place, path, std::string("YAML syntax: ") + error.what());
   }

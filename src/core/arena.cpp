@@ -17,45 +17,65 @@ constexpr uint64_t kPage = uint64_t{2} << 20;      // large ones are rounded to 
 }  // namespace
 
 struct Arena::Impl {
+  using Key = std::pair<uint64_t, char*>;  // (bytes, address): best fit, then lowest address
+  using FreeBlocks = std::set<Key>;
   struct Block {
     uint64_t bytes;
     char* segment;
     bool free;
+    // Of free_blocks, while the block is in use: giving memory back happens in destructors and must not need any.
+    FreeBlocks::node_type node;
   };
-  using Key = std::pair<uint64_t, char*>;  // (bytes, address): best fit, then lowest address
+  using Blocks = std::map<char*, Block>;
 
   Device device;
   mutable std::mutex mutex;
-  std::map<char*, Block> blocks;  // by address; neighbours in a segment are adjacent here
-  std::set<Key> free_blocks;
+  Blocks blocks;  // by address; neighbours in a segment are adjacent here
+  FreeBlocks free_blocks;
   std::map<char*, uint64_t> segments;
   ArenaFigures figures;
 
-  void make_free(std::map<char*, Block>::iterator it) {
-    it->second.free = true;
-    if (const auto next = std::next(it);
-        next != blocks.end() && next->second.free && next->second.segment == it->second.segment) {
-      free_blocks.erase({next->second.bytes, next->first});
+  static FreeBlocks::node_type new_node() {
+    FreeBlocks one{{0, nullptr}};
+    return one.extract(one.begin());
+  }
+  // Neither allocates.
+  void enter(Blocks::iterator it) {
+    Block& block = it->second;
+    block.free = true;
+    block.node.value() = {block.bytes, it->first};
+    free_blocks.insert(std::move(block.node));
+  }
+  void take_out(Blocks::iterator it) {
+    Block& block = it->second;
+    block.free = false;
+    block.node = free_blocks.extract({block.bytes, it->first});
+  }
+
+  void make_free(Blocks::iterator it) {
+    const auto joins = [&](Blocks::iterator other) {
+      return other->second.free && other->second.segment == it->second.segment;
+    };
+    if (const auto next = std::next(it); next != blocks.end() && joins(next)) {
+      take_out(next);
       it->second.bytes += next->second.bytes;
       blocks.erase(next);
     }
-    if (it != blocks.begin()) {
+    if (it != blocks.begin() && joins(std::prev(it))) {
       const auto previous = std::prev(it);
-      if (previous->second.free && previous->second.segment == it->second.segment) {
-        free_blocks.erase({previous->second.bytes, previous->first});
-        previous->second.bytes += it->second.bytes;
-        blocks.erase(it);
-        it = previous;
-      }
+      take_out(previous);
+      previous->second.bytes += it->second.bytes;
+      blocks.erase(it);
+      it = previous;
     }
-    free_blocks.insert({it->second.bytes, it->first});
+    enter(it);
   }
 
   void release_free_segments() {
     for (auto it = segments.begin(); it != segments.end();) {
       const auto block = blocks.find(it->first);
       if (block->second.free && block->second.bytes == it->second) {
-        free_blocks.erase({block->second.bytes, block->first});
+        take_out(block);
         backend(device).release(it->first, it->second);
         figures.reserved -= it->second;
         blocks.erase(block);
@@ -68,6 +88,7 @@ struct Arena::Impl {
 
   void add_segment(uint64_t bytes) {
     const uint64_t size = bytes <= kSegment / 2 ? kSegment : (bytes + kPage - 1) / kPage * kPage;
+    auto node = new_node();
     void* memory = backend(device).allocate(size);
     if (memory == nullptr) {
       release_free_segments();
@@ -78,12 +99,19 @@ struct Arena::Impl {
            device.text(), human_bytes(static_cast<double>(bytes)), human_bytes(static_cast<double>(figures.current)),
            human_bytes(static_cast<double>(figures.reserved)));
     }
+    char* start = static_cast<char*>(memory);
+    Blocks::iterator block;
+    try {
+      segments.emplace(start, size);
+      block = blocks.emplace(start, Block{size, start, false, std::move(node)}).first;
+    } catch (...) {
+      segments.erase(start);
+      backend(device).release(memory, size);
+      throw;
+    }
     figures.reserved += size;
     ++figures.system_allocations;
-    char* start = static_cast<char*>(memory);
-    segments[start] = size;
-    blocks[start] = {size, start, true};
-    free_blocks.insert({size, start});
+    enter(block);
   }
 };
 
@@ -102,14 +130,16 @@ void* Arena::allocate(uint64_t bytes) {
     fit = impl_->free_blocks.lower_bound({wanted, nullptr});
   }
   const auto it = impl_->blocks.find(fit->second);
-  impl_->free_blocks.erase(fit);
   auto& block = it->second;
-  block.free = false;
   if (block.bytes > wanted) {
     char* rest = it->first + wanted;
-    impl_->blocks[rest] = {block.bytes - wanted, block.segment, true};
-    impl_->free_blocks.insert({block.bytes - wanted, rest});
+    const auto other =
+        impl_->blocks.emplace(rest, Impl::Block{block.bytes - wanted, block.segment, false, Impl::new_node()}).first;
+    impl_->take_out(it);
     block.bytes = wanted;
+    impl_->enter(other);
+  } else {
+    impl_->take_out(it);
   }
   impl_->figures.current += wanted;
   impl_->figures.peak = std::max(impl_->figures.peak, impl_->figures.current);
