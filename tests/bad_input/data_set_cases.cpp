@@ -177,6 +177,4 @@ Cases data_set_cases() {
   };
 }
 
-Cases checkpoint_cases() { return {}; }
-
 }  // namespace gfsa::bad_input_test
