@@ -6,7 +6,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Eigen3 REQUIRED)
-find_package(Boost REQUIRED)  # headers of Boost.Math alone
+find_package(Boost REQUIRED COMPONENTS context)  # beside it the headers of Boost.Math
 find_package(dnnl REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)

@@ -1,0 +1,15 @@
+// What core/cuda/runtime.h says of GPUs in a build without the CUDA toolkit.
+#include "base/error.h"
+#include "core/cuda/runtime.h"
+
+namespace gfsa::cuda {
+
+int device_count() { return 0; }
+
+std::string why_not() {
+  return "this build has no kernels for GPUs; build it where the CUDA toolkit is installed (cmake -DGFSA_CUDA=ON)";
+}
+
+DeviceRuntime& runtime(int) { bad_input("device: 'cuda' cannot be used: {}", why_not()); }
+
+}  // namespace gfsa::cuda
