@@ -24,12 +24,19 @@ void sleep_seconds(double seconds) { std::this_thread::sleep_for(std::chrono::du
 
 DisturbedRunTest::DisturbedRunTest(std::vector<std::string> overrides) : overrides_(std::move(overrides)) {
   overrides_.push_back("model.depth=1");
-  const double begin = monotonic_seconds();
   const auto result = train(start("undisturbed"));
-  seconds_ = monotonic_seconds() - begin;
   EXPECT_EQ(result.exit_code, 0) << result.err;
   metrics_ = metrics("undisturbed");
   tensors_ = tensors("undisturbed");
+  const double begin = monotonic_seconds();
+  test::Process process(command(start("timed")), options());
+  const std::string file = folder_ / "timed/metrics.jsonl";
+  std::error_code absent;
+  for (uintmax_t size = 0; process.running(); sleep_seconds(0.001)) {
+    const uintmax_t now = std::filesystem::file_size(file, absent);
+    if (!absent && now != size) size = now, seconds_ = monotonic_seconds() - begin;
+  }
+  EXPECT_GT(seconds_, 0);
 }
 
 std::vector<std::string> DisturbedRunTest::start(const std::string& run) const {

@@ -27,8 +27,7 @@ class KillTest : public DisturbedRunTest {
 
 TEST_F(KillTest, AtRandomMomentsOfRunAndResume) {
   auto random = moments();
-  // A little beyond the end: some are killed when all is written.
-  std::uniform_real_distribution<double> moment(0, 1.1 * seconds_);
+  std::uniform_real_distribution<double> moment(0, 1.3 * seconds_);
   const int64_t kills = soak(25, 1000);
   int64_t done = 0;
   for (int number = 0; done < kills && !HasFailure(); ++number) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -34,8 +35,10 @@ class TrainProgramTest : public testing::Test {
  protected:
   TrainProgramTest() { Env::real().write(folder_ / "tiny.yaml", kTinyConfig); }
 
+  // GFSA_PROGRAMS: the folder of the program to test, if it is not the one built beside.
   std::vector<std::string> command(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), std::string(GFSA_BINARY_DIR) + "/gfsa-train");
+    const char* programs = std::getenv("GFSA_PROGRAMS");
+    arguments.insert(arguments.begin(), std::string(programs != nullptr ? programs : GFSA_BINARY_DIR) + "/gfsa-train");
     return arguments;
   }
   // In the test's own folder, logging whatever the tester's environment says.

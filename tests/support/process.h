@@ -30,6 +30,7 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
+  pid_t id() const { return pid_; }
   bool running();
   void send(int signal);
   // Kills it, and throws, after timeout_seconds.
