@@ -72,7 +72,7 @@ status=0
 for name in "${names[@]}"; do
   run=$folder/run overrides=(train.epochs=null "train.steps=$steps" "run_dir=$folder/run")
   rm -rf "$run"
-  source=$("$train" --config "configs/$name" --print-config | awk '/^data:/ { data = 1 } data && /source:/ { print $2; exit }')
+  source=$("$train" --config "configs/$name" --print-config | awk '/^data:/ { data = 1 } data && /source:/ { print $2; data = 0 }')
   case $source in
     image_folder) imagenet; overrides+=("data.path=$folder/imagenet" model.classes=1000) ;;
     cifar10) cifar; overrides+=("data.path=$folder/cifar10") ;;

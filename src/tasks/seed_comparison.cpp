@@ -65,7 +65,10 @@ VariantTest test_between(const RunVariant& a, const RunVariant& b, size_t metric
   const bool paired = seeds_of(a) == seeds_of(b);
   out.test = paired ? "paired t-test" : "Welch's t-test";
   out.result = paired ? paired_test(x, y) : welch_test(x, y);
-  if (std::isnan(out.result->p)) out.why_not = "the values do not vary: nothing to test against";
+  if (std::isnan(out.result->p)) {
+    out.why_not =
+        fmt::format("{}: {} do not vary from seed to seed", out.metric, paired ? "the differences" : "the values");
+  }
   return out;
 }
 

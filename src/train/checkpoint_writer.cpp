@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "core/arena.h"
 
 namespace gfsa::train {
 namespace {
@@ -58,6 +59,9 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::begin(const Snapshot& snapshot, std::vector<int64_t> keep_steps) {
   if (in_flight_.valid()) fail("checkpoint writer: one checkpoint is in flight already");
+  // The copy's memory is taken once: what the step has left free goes back first, as the largest tensors fit into none
+  // of its segments and would come on top of them.
+  if (copy_.model.empty()) arena({}).trim();
   copy_tensors(snapshot.model, copy_.model);
   copy_tensors(snapshot.optimizer, copy_.optimizer);
   copy_tensors(snapshot.ema, copy_.ema);
