@@ -46,6 +46,7 @@ def safetensors():
     put("safetensors", "one", file({"a": tensor("F32", [2], 0, 8)}, bytes(8)))
     put("safetensors", "scalar", file({"a": tensor("F64", [], 0, 8)}, bytes(8)))
     put("safetensors", "empty", file({"a": tensor("F16", [0, 3], 0, 0)}))
+    put("safetensors", "empty_but_large", file({"a": tensor("U8", [0, 3 << 30, 1 << 32], 0, 0)}))
     put("safetensors", "metadata", file({"__metadata__": {"format": "pt"}, "a": tensor("BF16", [1, 1], 0, 2)}, bytes(2)))
     kinds = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
     header, at = {}, 0
@@ -64,6 +65,7 @@ def idx():
     put("idx", "images", array(8, [2, 2, 2], bytes(range(8))))
     put("idx", "floats", array(13, [2], struct.pack(">2f", 1, 2)))
     put("idx", "doubles", array(14, [1], struct.pack(">d", 1)))
+    put("idx", "no_pictures_of_2_to_64_pixels", array(8, [0xD8000000, 0xFF000004, 0], b""))
     put("idx", "nothing", array(8, [0, 28, 28], b""))
     put("idx", "packed", gzip.compress(array(8, [2, 2, 2], bytes(8)), mtime=0))
     put("idx", "two_members", gzip.compress(array(8, [4], b"\1\2"), mtime=0) + gzip.compress(b"\3\4", mtime=0))

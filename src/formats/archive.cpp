@@ -41,6 +41,20 @@ const char* type_name(unsigned type) {
 
 }  // namespace
 
+std::string printable_name(std::string_view name) {
+  const bool utf8 = is_valid_utf8(name);
+  std::string out;
+  for (const char c : name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (u < 0x20 || u == 0x7F || (!utf8 && u >= 0x80)) {
+      out += fmt::format("\\x{:02x}", u);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 struct ArchiveReader::State {
   std::string path;
   GzipFileReader file;
@@ -75,8 +89,8 @@ struct ArchiveReader::State {
     if (read_error) std::rethrow_exception(read_error);
     if (status >= ARCHIVE_WARN) return;
     const char* text = archive_error_string(handle);
-    const std::string entry_text = entry != nullptr ? fmt::format(" entry '{}':", name) : "";
-    bad_input("{}:{} {}", path, entry_text, text != nullptr ? text : "cannot be read");
+    const std::string entry_text = entry != nullptr ? fmt::format(" entry '{}':", printable_name(name)) : "";
+    bad_input("{}:{} {}", path, entry_text, text != nullptr ? printable_name(text) : "cannot be read");
   }
   void finish_entry() {
     if (has_data) check(archive_read_data_skip(handle));
@@ -87,7 +101,7 @@ struct ArchiveReader::State {
   void finish_archive() {
     if (archive_filter_bytes(handle, 0) < archive_read_header_position(handle) + kTarBlock) {
       bad_input("{}: truncated: no end-of-archive marker after {}", path,
-                name.empty() ? "the first byte" : fmt::format("entry '{}'", name));
+                name.empty() ? "the first byte" : fmt::format("entry '{}'", printable_name(name)));
     }
     while (!file.read().empty()) continue;
   }
@@ -123,29 +137,33 @@ bool ArchiveReader::next() {
       return false;
     }
     if (status < ARCHIVE_WARN) {
-      const std::string last = s.name.empty() ? "at the start" : fmt::format("after entry '{}'", s.name);
+      const std::string last =
+          s.name.empty() ? "at the start" : fmt::format("after entry '{}'", printable_name(s.name));
       s.entry = nullptr;
       if (s.read_error) std::rethrow_exception(s.read_error);
       const char* text = archive_error_string(s.handle);
-      bad_input("{}: {} {}", s.path, text != nullptr ? text : "cannot be read", last);
+      bad_input("{}: {} {}", s.path, text != nullptr ? printable_name(text) : "cannot be read", last);
     }
     const char* name = archive_entry_pathname(s.entry);
     if (name == nullptr) name = archive_entry_pathname_utf8(s.entry);
-    if (name == nullptr) bad_input("{}: an entry after '{}' has a name that cannot be read", s.path, s.name);
+    if (name == nullptr)
+      bad_input("{}: an entry after '{}' has a name that cannot be read", s.path, printable_name(s.name));
     s.name = without_dot_slash(name);
     s.has_data = true;
     const unsigned type = archive_entry_filetype(s.entry);
     if (type == AE_IFDIR && s.name.empty()) continue;  // "./" itself
     if (leaves_folder(s.name)) {
-      bad_input("{}: entry '{}': expected a relative name without '..'", s.path, name);
+      bad_input("{}: entry '{}': expected a relative name without '..'", s.path, printable_name(name));
     }
     if (type == AE_IFDIR) continue;
     if (archive_entry_hardlink(s.entry) != nullptr) {
-      bad_input("{}: entry '{}': is a hard link to '{}', expected plain files", s.path, s.name,
-                archive_entry_hardlink(s.entry));
+      bad_input("{}: entry '{}': is a hard link to '{}', expected plain files", s.path, printable_name(s.name),
+                printable_name(archive_entry_hardlink(s.entry)));
     }
-    if (type != AE_IFREG) bad_input("{}: entry '{}': is {}, expected plain files", s.path, s.name, type_name(type));
-    if (!s.seen.insert(s.name).second) bad_input("{}: entry '{}': the name is there twice", s.path, s.name);
+    if (type != AE_IFREG)
+      bad_input("{}: entry '{}': is {}, expected plain files", s.path, printable_name(s.name), type_name(type));
+    if (!s.seen.insert(s.name).second)
+      bad_input("{}: entry '{}': the name is there twice", s.path, printable_name(s.name));
     return true;
   }
 }
@@ -169,7 +187,8 @@ std::string ArchiveReader::read() {
     const la_ssize_t n = archive_read_data(s.handle, bytes.data() + have, bytes.size() - have);
     s.check(n < 0 ? n : 0);
     bytes.resize(have + static_cast<size_t>(std::max<la_ssize_t>(n, 0)));
-    if (n <= 0) bad_input("{}: entry '{}': truncated: {} of {} bytes", s.path, s.name, bytes.size(), expected);
+    if (n <= 0)
+      bad_input("{}: entry '{}': truncated: {} of {} bytes", s.path, printable_name(s.name), bytes.size(), expected);
   }
   return bytes;
 }
@@ -194,7 +213,7 @@ ArchiveIndex read_archive(const std::string& path, const std::function<bool(std:
   while (reader.next()) {
     if (keep && !keep(reader.name())) continue;
     if (reader.size() > max_bytes - index.total_bytes) {
-      bad_input("{}: entry '{}': the files to keep in memory are more than {}", path, reader.name(),
+      bad_input("{}: entry '{}': the files to keep in memory are more than {}", path, printable_name(reader.name()),
                 human_bytes(static_cast<double>(max_bytes)));
     }
     index.by_name.emplace(reader.name(), index.members.size());

@@ -36,6 +36,9 @@ class ArchiveReader {
   std::unique_ptr<State> state_;
 };
 
+// A member's name for messages: names are any bytes, messages are UTF-8 without control characters.
+std::string printable_name(std::string_view name);
+
 // Members of an archive, in memory, in archive order.
 struct ArchiveIndex {
   struct Member {

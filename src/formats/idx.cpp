@@ -68,14 +68,17 @@ IdxHeader parse_header(std::string_view bytes, const std::string& where) {
   if (bytes.size() < header) bad_input("{}: truncated: {} bytes, but the header takes {}", where, bytes.size(), header);
 
   IdxHeader out{type, {}, header, type->bytes};
+  // Of the sizes that are not 0: what follows may multiply in any order.
+  uint64_t largest = type->bytes;
   bool overflow = false;
   for (size_t d = 0; d < rank; ++d) {
     uint64_t size = 0;
     for (size_t i = 0; i < 4; ++i) size = size << 8 | byte(4 + 4 * d + i);
-    overflow |= __builtin_mul_overflow(out.data_bytes, size, &out.data_bytes);
+    overflow |= size != 0 && __builtin_mul_overflow(largest, size, &largest);
+    out.data_bytes *= size;
     out.shape.push_back(static_cast<int64_t>(size));
   }
-  if (overflow || out.data_bytes > kMaxIdxBytes) {
+  if (overflow || largest > kMaxIdxBytes) {
     bad_input("{}: {} is too large, expected at most {}", where, out.text(),
               human_bytes(static_cast<double>(kMaxIdxBytes)));
   }

@@ -79,11 +79,16 @@ std::string safetensors_dtype_names() {
 }
 
 bool safetensors_tensor_bytes(const std::vector<int64_t>& shape, size_t element_bytes, uint64_t* bytes) {
-  *bytes = element_bytes;
+  // Sizes of 0 left out, the product must fit as well: strides are products of some of them.
+  uint64_t largest = element_bytes;
+  bool empty = false;
   for (const int64_t n : shape) {
-    if (n < 0 || __builtin_mul_overflow(*bytes, static_cast<uint64_t>(n), bytes)) return false;
+    if (n < 0) return false;
+    empty |= n == 0;
+    if (n > 0 && __builtin_mul_overflow(largest, static_cast<uint64_t>(n), &largest)) return false;
   }
-  return true;
+  *bytes = empty ? 0 : largest;
+  return largest <= INT64_MAX;
 }
 
 std::vector<const SafetensorsEntry*> in_file_order(const std::vector<SafetensorsEntry>& entries) {

@@ -27,7 +27,7 @@ std::vector<const SafetensorsEntry*> in_file_order(const std::vector<Safetensors
 
 // "F64, F32, ... or BOOL"
 std::string safetensors_dtype_names();
-// Bytes of a tensor, or false if they do not fit into 64 bits.
+// Bytes of a tensor, or false if they, or the product of its sizes other than 0, do not fit into 63 bits.
 bool safetensors_tensor_bytes(const std::vector<int64_t>& shape, size_t element_bytes, uint64_t* bytes);
 
 }  // namespace gfsa

@@ -145,6 +145,9 @@ Cases data_set_cases() {
            mnist(kImagesMagic + big_endian(UINT32_MAX) + big_endian(UINT32_MAX) + big_endian(UINT32_MAX))),
        "DIR/train-images-idx3-ubyte: U8 of shape [4294967295, 4294967295, 4294967295] is too large, expected at most "
        "8.0 GiB"},
+      {"IDX of 2^64 pixels, no times",
+       open<data::MnistConfig>(mnist(kImagesMagic + big_endian(0) + big_endian(UINT32_MAX) + big_endian(UINT32_MAX))),
+       "DIR/train-images-idx3-ubyte: U8 of shape [0, 4294967295, 4294967295] is too large, expected at most 8.0 GiB"},
       {"IDX of rank 255", open<data::MnistConfig>(mnist(std::string("\0\0\x08\xFF", 4) + std::string(1020, '\xFF'))),
        "DIR/train-images-idx3-ubyte: U8 of rank 255 is too large, expected at most 8.0 GiB"},
       {"IDX of floats",

@@ -221,13 +221,17 @@ struct Loader::State {
     }
     lock.lock();
     creating = false;
-    create_error = error;
-    exhausted = !job && !error;
     if (job) {
       job->allocated = true;
       if (job->error) job->next_slot = job->batch.size, job->done = true;
-      jobs.push_back(std::move(job));
+      try {
+        jobs.push_back(job);
+      } catch (...) {
+        error = std::current_exception();
+      }
     }
+    create_error = error;
+    exhausted = !job && !error;
     work.notify_all();
     ready.notify_all();
   }
@@ -257,6 +261,15 @@ struct Loader::State {
     lock.lock();
     job.done = true;
     ready.notify_all();
+  }
+
+  void end_threads() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    work.notify_all();
+    for (auto& thread : threads) thread.join();
   }
 
   std::shared_ptr<Job> wait_for_front() {
@@ -295,19 +308,17 @@ Loader::Loader(BatchMaker& maker, const BatchOrder& order, const LoaderConfig& c
     if (start.batch == batches) start = {start.epoch + 1, 0};
   }
   state_->create = state_->due = start;
-  for (int i = 0; i < config.workers; ++i) {
-    state_->threads.emplace_back([s = state_.get()] { s->run_worker(); });
+  try {
+    for (int i = 0; i < config.workers; ++i) {
+      state_->threads.emplace_back([s = state_.get()] { s->run_worker(); });
+    }
+  } catch (...) {  // no thread, or no memory for it
+    state_->end_threads();
+    throw;
   }
 }
 
-Loader::~Loader() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->work.notify_all();
-  for (auto& thread : state_->threads) thread.join();
-}
+Loader::~Loader() { state_->end_threads(); }
 
 std::optional<Batch> Loader::next() {
   State& s = *state_;

@@ -21,7 +21,7 @@ class ImageArchive : public ImageSource {
 
   int64_t size() const override { return static_cast<int64_t>(tree_.files.size()); }
   std::string sample_name(int64_t i) const override {
-    return fmt::format("{}: {}{}", archive_, split_, tree_.files[static_cast<size_t>(i)]);
+    return fmt::format("{}: {}", archive_, printable_name(split_ + tree_.files[static_cast<size_t>(i)]));
   }
   int64_t label(int64_t i) const override { return tree_.labels[static_cast<size_t>(i)]; }
   const std::vector<std::string>& class_names() const override { return tree_.classes; }
@@ -92,7 +92,7 @@ std::unique_ptr<ImageSource> ImageArchiveConfig::open(const std::string& split) 
   while (reader.next()) {
     const std::string& name = reader.name();
     if (!is_image_name(name)) continue;
-    if (tops.size() < 20) tops.insert(name.substr(0, name.find('/')));
+    if (tops.size() < 20) tops.insert(printable_name(name.substr(0, name.find('/'))));
     std::string prefix, rest = name;
     if (split != ".") {
       const auto place = find_split(name, candidates);
