@@ -111,10 +111,11 @@ def image():
 
 def checkpoint():
     state = {"step": 6, "epoch": 1, "batch": 2, "samples": 48, "train_seconds": 0.5, "best": 12.5, "best_step": 4,
-             "evaluated_step": 4, "non_finite_in_a_row": 0, "rollback_step": -1,
+             "evaluated_step": 4, "non_finite_in_a_row": 0, "last_non_finite_step": -1, "rollback_step": -1,
              "last_eval": {"top1": 12.5, "loss": None}}
     put("checkpoint", "state", "\0" + json.dumps(state, indent=2))
     put("checkpoint", "state_without_best", "\0" + json.dumps({k: v for k, v in state.items() if k != "best"}))
+    put("checkpoint", "state_of_large_numbers", "\0" + json.dumps({**state, "step": 1e300, "epoch": 2**64 - 1}))
     put("checkpoint", "state_of_words", "\0" + json.dumps({k: "x" for k in state}))
     plain = {"bytes": 10, "xxh3_128": "0" * 32}
     tensors = {**plain, "header": {"bytes": 8, "xxh3_64": "0" * 16}, "tensors": {"head.weight": "0" * 16}}

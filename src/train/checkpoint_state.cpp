@@ -6,6 +6,7 @@
 
 #include "base/env.h"
 #include "base/error.h"
+#include "base/strings.h"
 
 namespace gfsa::train {
 
@@ -42,20 +43,26 @@ std::string state_text(const Position& p) {
 }
 
 Position parse_state(const std::string& text, const std::string& path) {
+  if (!is_valid_utf8(text)) bad_input("{}: damaged, this is not UTF-8 text", path);
   try {
     const auto j = ordered_json::parse(text);
+    const auto whole = [&](const char* key) {  // a conversion would make any number of 1e300
+      const auto& value = j.at(key);
+      if (!value.is_number_integer()) bad_input("{}: '{}' is {}, expected a whole number", path, key, value.dump());
+      return value.get<int64_t>();
+    };
     Position p;
-    p.step = j.at("step");
-    p.epoch = j.at("epoch");
-    p.batch = j.at("batch");
-    p.samples = j.at("samples");
+    p.step = whole("step");
+    p.epoch = whole("epoch");
+    p.batch = whole("batch");
+    p.samples = whole("samples");
     p.train_seconds = j.at("train_seconds");
     if (j.contains("best")) p.best = j.at("best").get<double>();
-    p.best_step = j.at("best_step");
-    p.evaluated_step = j.at("evaluated_step");
-    p.non_finite_in_a_row = j.at("non_finite_in_a_row");
-    p.last_non_finite_step = j.at("last_non_finite_step");
-    p.rollback_step = j.at("rollback_step");
+    p.best_step = whole("best_step");
+    p.evaluated_step = whole("evaluated_step");
+    p.non_finite_in_a_row = whole("non_finite_in_a_row");
+    p.last_non_finite_step = whole("last_non_finite_step");
+    p.rollback_step = whole("rollback_step");
     if (p.step < 0 || p.epoch < 0 || p.batch < 0) bad_input("{}: the position is negative", path);
     for (const auto& [name, value] : j.at("last_eval").items()) {
       p.last_eval.emplace_back(name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());

@@ -65,6 +65,7 @@ std::string manifest_text(const Manifest& manifest) {
 }
 
 Manifest parse_manifest(const std::string& text, const std::string& path) {
+  if (!is_valid_utf8(text)) bad_input("{}: damaged, this is not UTF-8 text", path);
   constexpr size_t kEnding = kOwnKey.size() + kDigits + kEnd.size();
   if (text.size() < kEnding) bad_input("{}: damaged: has {} bytes, which is no manifest", path, text.size());
   const std::string_view before = std::string_view(text).substr(0, text.size() - kEnding);
