@@ -70,8 +70,10 @@ class Run {
       if (due && rolls_back()) session_.mark_rollback_point();
       const bool done = session_.finished() && p.evaluated_step == p.step;
       const bool asked = signals_.take_checkpoint_request();
+      if (!checkpoints_.saved() && (due || asked || done)) checkpoints_.write();
+      // Asked after what may have waited for the checkpoint before.
       const int stop = signals_.stop_requested();
-      if (!checkpoints_.saved() && (due || asked || done || stop != 0)) checkpoints_.write();
+      if (!checkpoints_.saved() && stop != 0) checkpoints_.write();
       if (done) {
         return finish(kExitDone, fmt::format("done: {} in {}; see {}/summary.md", to_text(p.last_eval),
                                              human_seconds(p.train_seconds), directory_.path()));

@@ -13,8 +13,11 @@ namespace gfsa::train {
 // Trains to the end, or until SIGINT or SIGTERM asks to stop. Returns the process's exit code. config_yaml is what
 // config.yaml shall hold.
 //
-// resume: goes on from the newest checkpoint in run_dir, bit for bit as if nothing had happened; a run that has none
-// yet starts again. Bad input that lists each difference if config or data are not those of the run. Without resume, a
+// A checkpoint that cannot be written ends no run, and the next one is tried when it is due; but if the last one, the
+// summary or a log could not be written in the end, the exit code is 1.
+//
+// resume: goes on from the newest checkpoint in run_dir that is whole, bit for bit as if nothing had happened; damaged
+// ones are set aside with a warning (CheckpointStore::load_newest). A run that has none yet starts again. Bad input that lists each difference if config or data are not those of the run. Without resume, a
 // run_dir that holds a run is bad input.
 int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env = Env::real());
 

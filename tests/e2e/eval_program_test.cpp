@@ -76,6 +76,30 @@ TEST_F(EvalProgram, ComparesRuns) {
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
 }
 
+TEST_F(EvalProgram, VerifiesARunAndRefusesWhatIsDamaged) {
+  namespace fs = std::filesystem;
+  const auto good = call("gfsa-eval", "--verify " + file("run"));
+  EXPECT_EQ(good.exit_code, 0) << good.output;
+  EXPECT_THAT(good.output, HasSubstr("the run is whole"));
+
+  fs::copy(file("run"), file("damaged"), fs::copy_options::recursive);
+  fs::copy(file("run/checkpoints/step-00000002"), file("damaged/checkpoints/step-00000001"));
+  const std::string weights = file("damaged/checkpoints/step-00000002/model.safetensors");
+  std::string content = Env::real().read(weights);
+  content.back() = static_cast<char>(content.back() ^ 1);
+  Env::real().write(weights, content);
+  const auto bad = call("gfsa-eval", "--verify " + file("damaged"));
+  EXPECT_EQ(bad.exit_code, 2) << bad.output;
+  EXPECT_THAT(bad.output, HasSubstr("BAD   " + weights + ": tensor '"));
+  EXPECT_THAT(bad.output, HasSubstr("1 of 5 are damaged"));
+  const auto refused = call("gfsa-eval", file("damaged"));
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.output, HasSubstr(weights + ": tensor '"));
+  EXPECT_THAT(refused.output, HasSubstr("; " + file("damaged/checkpoints/step-00000001") + " is whole"));
+  EXPECT_TRUE(Env::real().exists(weights));  // only --resume renames
+  fs::remove_all(file("damaged"));
+}
+
 TEST_F(EvalProgram, PredictsABareFile) {
   Env& env = Env::real();
   env.write(file("bare.safetensors"), env.read(file("run/checkpoints/step-00000002/model.safetensors")));

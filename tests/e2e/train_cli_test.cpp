@@ -120,11 +120,17 @@ TEST_F(TrainCliTest, DamagedCheckpointsAreOneClearError) {
   Env::real().write(newest + "/state.json", state.substr(0, state.size() / 2));
   EXPECT_THAT(refused({"--resume", "runs/tiny"}), HasSubstr("step-00000008/state.json: damaged"));
   Env::real().write(newest + "/state.json", state);
-  auto model = read_tensors(newest + "/model.safetensors");
-  model.erase("blocks.1.attn.gfsa.wK");
-  model["head.wieght"] = model["head.weight"];
-  model.erase("head.weight");
-  write_tensors(Env::real(), newest + "/model.safetensors", {model.begin(), model.end()});
+
+  // A whole one, but of another model.
+  const auto good = train::CheckpointStore::load(Env::real(), newest);
+  train::Snapshot other;
+  other.position = good.position;
+  other.config = read("runs/tiny/config.yaml");
+  other.optimizer = {good.optimizer.begin(), good.optimizer.end()};
+  for (const auto& [name, tensor] : good.model) {
+    if (name != "blocks.1.attn.gfsa.wK") other.model.emplace_back(name == "head.weight" ? "head.wieght" : name, tensor);
+  }
+  train::CheckpointStore(Env::real(), folder_ / "runs/tiny").write(other);
   EXPECT_THAT(refused({"--resume", "runs/tiny"}),
               AllOf(HasSubstr("missing tensor blocks.1.attn.gfsa.wK"), HasSubstr("missing tensor head.weight"),
                     HasSubstr("unexpected tensor head.wieght"), HasSubstr("did you mean 'head.weight'?")));

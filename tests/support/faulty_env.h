@@ -1,7 +1,9 @@
 // faulty_env.h -- the real file system, except for what a test says: an operation that fails, waits, or a disk that is
-// full.
+// full. Nothing is synced, so that a test can write thousands of files.
 #pragma once
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include "base/env.h"
+#include "base/error.h"
 
 namespace gfsa::test {
 
@@ -23,7 +26,7 @@ class FaultyEnv : public Env {
   std::optional<uint64_t> free;  // what free_bytes says
 
   std::unique_ptr<WritableFile> create(const std::string& path) override {
-    return with("create", path, [&] { return std::make_unique<File>(*this, path, real_.create(path)); });
+    return with("create", path, [&] { return std::make_unique<File>(*this, path); });
   }
   std::unique_ptr<ReadableFile> open(const std::string& path) override {
     return with("open", path, [&] { return real_.open(path); });
@@ -48,26 +51,42 @@ class FaultyEnv : public Env {
     with("remove_all", path, [&] { real_.remove_all(path); });
   }
   void rename(const std::string& from, const std::string& to) override {
-    with("rename", to, [&] { real_.rename(from, to); });
+    with("rename", to, [&] {
+      std::error_code error;
+      std::filesystem::rename(from, to, error);
+      if (error) fail("{}: cannot be renamed to {}: {}", from, to, error.message());
+    });
   }
   uint64_t free_bytes(const std::string& path) override { return free ? *free : real_.free_bytes(path); }
 
  private:
   class File : public WritableFile {
    public:
-    File(FaultyEnv& env, std::string path, std::unique_ptr<WritableFile> file)
-        : env_(env), path_(std::move(path)), file_(std::move(file)) {}
+    File(FaultyEnv& env, std::string path)
+        : env_(env), path_(std::move(path)), file_(path_ + ".tmp", std::ios::binary | std::ios::trunc) {
+      if (!file_) fail("{}: cannot be written", path_);
+    }
+    ~File() override {
+      std::error_code ignored;
+      if (!committed_) std::filesystem::remove(path_ + ".tmp", ignored);
+    }
     void append(const void* data, size_t bytes) override {
-      env_.with("append", path_, [&] { file_->append(data, bytes); });
+      env_.with("append", path_,
+                [&] { file_.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes)); });
     }
     void commit() override {
-      env_.with("commit", path_, [&] { file_->commit(); });
+      env_.with("commit", path_, [&] {
+        file_.close();
+        std::filesystem::rename(path_ + ".tmp", path_);
+        committed_ = true;
+      });
     }
 
    private:
     FaultyEnv& env_;
     std::string path_;
-    std::unique_ptr<WritableFile> file_;
+    std::ofstream file_;
+    bool committed_ = false;
   };
 
   template <class F>

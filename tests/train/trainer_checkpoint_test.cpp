@@ -101,7 +101,7 @@ TEST_F(TrainerCheckpointTest, TheLastOneThatFailsIsTheExitCode) {
 }
 
 TEST_F(TrainerCheckpointTest, AShortDiskIsToldAndOutlived) {
-  faulty_.free = 70'000;  // one checkpoint, but not all that are kept
+  faulty_.free = 100'000;  // one checkpoint, but not all that are kept
   EXPECT_EQ(train("a"), kExitDone);
   EXPECT_THAT(said_, HasSubstr("a/checkpoints: room for "));
   faulty_.free = 10;
