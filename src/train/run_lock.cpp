@@ -94,7 +94,9 @@ RunLock::RunLock(const std::string& run_dir, Flock flock) : path_(run_dir + "/lo
 }
 
 RunLock::~RunLock() {
-  ::unlink(path_.c_str());
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT) {
+    log::warn("{}: cannot be removed: {}; the next run here will take it over", path_, std::strerror(errno));
+  }
   release();
 }
 

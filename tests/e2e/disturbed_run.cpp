@@ -78,10 +78,10 @@ void DisturbedRunTest::expect_undisturbed_end(const std::string& run, const std:
   for (const char* file : {"config.yaml", "environment.json", "summary.md", "curves.png", "tensorboard"}) {
     EXPECT_TRUE(exists(run + "/" + file)) << what << ": no " << file;
   }
-  EXPECT_FALSE(exists(run + "/lock")) << what;
 }
 
 void DisturbedRunTest::expect_tidy(const std::string& run, const std::string& what) const {
+  EXPECT_FALSE(exists(run + "/lock")) << what;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_ / run)) {
     const std::string name = entry.path().filename().string();
     EXPECT_FALSE(name.starts_with(".") || name.ends_with(".tmp")) << what << ": left behind: " << entry.path();

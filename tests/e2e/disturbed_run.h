@@ -35,7 +35,7 @@ class DisturbedRunTest : public TrainProgramTest {
   int64_t newest_step(const std::string& run) const;
   // The run's weights, optimizer, averages and metrics are those of the undisturbed run.
   void expect_undisturbed_end(const std::string& run, const std::string& what) const;
-  // Nothing that is half-written or half-removed.
+  // Nothing that is half-written or half-removed, and no lock.
   void expect_tidy(const std::string& run, const std::string& what) const;
   // Goes on to the end and checks it.
   void expect_resumes(const std::string& run, const std::string& what) const;

@@ -1,6 +1,7 @@
 // kill -9 at random moments: the run goes on from a checkpoint no older than the last that it announced, and ends as if
 // nothing had happened.
 #include <csignal>
+#include <iostream>
 
 #include "e2e/disturbed_run.h"
 
@@ -30,7 +31,8 @@ TEST_F(KillTest, AtRandomMomentsOfRunAndResume) {
   std::uniform_real_distribution<double> moment(0, 1.3 * seconds_);
   const int64_t kills = soak(25, 1000);
   int64_t done = 0;
-  for (int number = 0; done < kills && !HasFailure(); ++number) {
+  int number = 0;
+  for (; done < kills && !HasFailure(); ++number) {
     const std::string run = "run" + std::to_string(number);
     int64_t safe = -1;
     // Up to three times the same run: also while it loads, rewinds and tidies up to go on.
@@ -54,6 +56,7 @@ TEST_F(KillTest, AtRandomMomentsOfRunAndResume) {
     expect_tidy(run, what);
     Env::real().remove_all(folder_ / run);
   }
+  std::cout << "count: " << done << " kills\ncount: " << number << " runs\n";
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ TEST_F(MemoryFlatTest, OverManyStepsWithEvaluationsAndCheckpoints) {
   const auto before = static_cast<double>(median(early)), after = static_cast<double>(median(late));
   std::cout << fmt::format("resident after {} steps: {:.2f} MiB, after {}: {:.2f} MiB ({:+.2f}%)\n", warm_up,
                            before / 1024, steps, after / 1024, 100 * (after / before - 1));
+  std::cout << "count: " << steps << " steps\n";
   EXPECT_LT(after, 1.01 * before);
 }
 

@@ -72,12 +72,14 @@ TEST_F(SignalsTest, AtRandomMoments) {
     }
     if (ended) {
       expect_undisturbed_end(run, what);
+      expect_tidy(run, what);
     } else {
       expect_resumes(run, what);
     }
     Env::real().remove_all(folder_ / run);
   }
-  std::cout << loading << " before the first step, " << training << " between, " << over << " after the last\n";
+  std::cout << "count: " << signals << " signals\n"
+            << loading << " before the first step, " << training << " between, " << over << " after the last\n";
 }
 
 // The same while the program loads a checkpoint, rewinds the logs and goes on.
@@ -107,6 +109,7 @@ TEST_F(SignalsTest, WhileARunGoesOn) {
     expect_resumes(run, what);
     Env::real().remove_all(folder_ / run);
   }
+  std::cout << "count: " << signals << " signals to runs that go on\n";
 }
 
 // The user insists: it ends at once, and what was announced stands.
