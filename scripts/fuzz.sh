@@ -31,7 +31,7 @@ export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true
 scripts/install_dependencies.sh --fuzz
 folder=build-fuzz
 cmake -S . -B $folder -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \
-  -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1" -DGFSA_FUZZ=ON \
+  -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1" -DGFSA_FUZZ=ON -DGFSA_CUDA=OFF -DGFSA_EMULATED=OFF \
   -DGFSA_SANITIZE=fuzzer-no-link,address,undefined >$folder.log 2>&1 || { cat $folder.log; exit 1; }
 rm $folder.log
 cmake --build $folder -- "${targets[@]/#/fuzz_}"
