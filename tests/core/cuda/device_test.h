@@ -31,8 +31,10 @@ namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 #ifdef GFSA_EMULATED
 inline std::string why_no_device() { return ""; }
+inline void choose_schedule(uint64_t seed) { emulator::set_seed(seed); }
 #else
 inline std::string why_no_device() { return why_not(); }
+inline void choose_schedule(uint64_t) {}  // a GPU has its own
 #endif
 
 // Device memory with elements of T.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 
 const char* verb(AccessKind kind) {
@@ -163,4 +163,4 @@ void add_shared_reader(SharedWord& word, const Access& now) {
   readers.push_back(now);
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

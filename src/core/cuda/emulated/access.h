@@ -7,7 +7,7 @@
 
 #include "core/cuda/emulated/block.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 
 enum class AccessKind : uint8_t { read, write, atomic };
 
@@ -122,4 +122,4 @@ void check_shared(uint32_t address, AddressRange range, const Where& where) {
   });
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

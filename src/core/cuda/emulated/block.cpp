@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 constexpr uint32_t kAtomicsInARow = 10'000'000;
 constexpr uint32_t kSharedAlignment = 16;
@@ -176,4 +176,4 @@ std::string Block::text_of_threads(const std::vector<uint32_t>& ids) const {
   return text;
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

@@ -19,7 +19,7 @@
 #include "core/cuda/emulated/memory.h"
 #include "core/cuda/launch.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 
 constexpr uint32_t kWarpSize = 32;
 
@@ -60,7 +60,7 @@ const char* name_of(Collective kind);
 // What completes a collective once all lanes of the mask are there: reads and writes each lane's operand.
 using Complete = void (*)(Block& block, uint32_t warp, void* const* operands, uint32_t mask);
 
-struct Votes {
+struct BarrierVotes {
   bool any = false, all = false;
   uint32_t count = 0;
 };
@@ -120,7 +120,7 @@ class Block {
   AddressRange dynamic_shared() const { return {0, launch_.shared_bytes}; }
 
   // The running thread's waits.
-  const Votes& barrier(bool predicate, const Where& where);  // of all threads; valid until their next barrier
+  const BarrierVotes& barrier(bool predicate, const Where& where);  // of all threads; valid until their next barrier
   void named_barrier(uint32_t id, uint32_t threads, bool waits, const Where& where);
   void collective(Collective kind, uint32_t mask, void* operand, Complete complete, const Where& where);
   void yield_sometimes();
@@ -180,7 +180,7 @@ class Block {
   std::vector<std::vector<Gathering>> gatherings_;  // by warp
   uint32_t at_barrier_ = 0, barrier_count_ = 0;
   Where barrier_where_;
-  Votes votes_;
+  BarrierVotes votes_;
   std::array<Named, 16> named_;
   struct Static {
     const void* key;
@@ -195,4 +195,4 @@ class Block {
   std::unique_ptr<Stacks> stacks_;
 };
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

@@ -10,7 +10,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 namespace context = boost::context::detail;
 constexpr size_t kStack = size_t{256} << 10;  // touched pages only; AddressSanitizer's frames are large
@@ -108,4 +108,4 @@ void Block::run_threads() {
   }
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

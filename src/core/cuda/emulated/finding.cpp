@@ -5,7 +5,7 @@
 
 #include "core/cuda/emulated/block.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 // Where source locations are counted from.
 const char anchor = 0;
@@ -45,4 +45,4 @@ void report(FindingKind kind, const std::string& what, const Where& where) {
 
 void report_on_host(FindingKind kind, const std::string& what) { throw Finding(kind, "emulated device: " + what); }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

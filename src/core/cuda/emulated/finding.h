@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 
 using Where = std::source_location;
 
@@ -47,7 +47,7 @@ std::string text_of(const Where& where);  // "ops/layer_norm.cu:57"
 uint32_t site_of(const Where& where);
 Where where_of(uint32_t site);
 
-// xoshiro128+ would be more than schedules need: a 64-bit multiplicative generator, seeded through splitmix.
+// Which of several goes next: xorshift, repeatable by its seed.
 class Choice {
  public:
   explicit Choice(uint64_t seed) { reseed(seed); }
@@ -62,4 +62,4 @@ class Choice {
   uint64_t state_ = 1;
 };
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

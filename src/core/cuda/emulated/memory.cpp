@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 constexpr size_t kAlignment = 256;                   // as cudaMalloc gives
 constexpr size_t kRedZone = 256;                     // nobody's bytes behind each allocation
@@ -176,4 +176,4 @@ void GlobalMemory::fill(void* to, uint8_t byte, size_t bytes) {
   std::memset(memory_map.states + offset_of(to), kWritten, bytes);
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

@@ -11,7 +11,7 @@
 
 #include "core/cuda/emulated/finding.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 
 enum ByteState : uint8_t {
   kOutside = 0,   // no allocation
@@ -82,4 +82,4 @@ class GlobalMemory {
 };
 GlobalMemory& global_memory();
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

@@ -4,18 +4,19 @@
 #include <type_traits>
 
 #include "core/cuda/emulated/access.h"
+#include "core/cuda/emulated/queue.h"
 
 namespace gfsa::emulated {
 
-// Throws bad_launch for anything but nullptr and live device memory.
-AddressRange resolve(const void* pointer);
+// The device's own names; those of kernels hide them.
+using namespace emulator;
 
 template <class T>
 class Global {
  public:
   Global() = default;
   Global(std::nullptr_t) {}
-  Global(T* p) : address_(reinterpret_cast<uintptr_t>(p)), range_(resolve(p)) {}  // on the host
+  Global(T* p) : address_(reinterpret_cast<uintptr_t>(p)), range_(range_of_argument(p)) {}  // on the host
   Global(uintptr_t address, AddressRange range) : address_(address), range_(range) {}
   template <class U>
   requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>) Global(const Global<U>& other)

@@ -4,9 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "core/cuda/emulated/pointers.h"
-
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 thread_local const char* launching_kernel = nullptr;
 thread_local const Launch* launching = nullptr;
@@ -29,7 +27,7 @@ std::string text_of(Dim3 d) { return fmt::format("({}, {}, {})", d.x, d.y, d.z);
 NamedLaunch::NamedLaunch(const char* kernel, const Launch& how) { launching_kernel = kernel, launching = &how; }
 NamedLaunch::~NamedLaunch() { launching_kernel = nullptr, launching = nullptr; }
 
-AddressRange resolve(const void* pointer) {
+AddressRange range_of_argument(const void* pointer) {
   if (pointer == nullptr) return {};
   const std::lock_guard lock(queue().mutex());
   std::string what;
@@ -78,7 +76,7 @@ void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, cons
     }
   }
   const LaunchInfo info{kernel, how.op_text(), how.grid, how.block, how.shared_bytes, 0};
-  const Stream stream = how.stream.handle == nullptr ? runtime().current_stream() : how.stream;
+  const Stream stream = how.stream.handle == nullptr ? emulated::runtime().current_stream() : how.stream;
   const std::lock_guard lock(queue().mutex());
   queue().add(static_cast<StreamState*>(stream.handle),
               {[info, run = std::move(run)] { queue().launch_kernel(info, run); }, nullptr, nullptr});
@@ -201,4 +199,4 @@ void Queue::launch_kernel(const LaunchInfo& launch, const std::function<void()>&
   block_->run(info, kernel, choice_);
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

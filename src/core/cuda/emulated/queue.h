@@ -15,7 +15,7 @@
 
 #include "core/cuda/emulated/block.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 
 void set_seed(uint64_t seed);
 
@@ -34,6 +34,9 @@ class NamedLaunch {
   NamedLaunch(const NamedLaunch&) = delete;
   NamedLaunch& operator=(const NamedLaunch&) = delete;
 };
+
+// Throws bad_launch for anything but nullptr and live device memory.
+AddressRange range_of_argument(const void* pointer);
 
 // Throws bad_launch: limits of the device, aliasing arguments. The kernel runs later.
 void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, const std::vector<ArgumentInfo>& arguments,
@@ -94,4 +97,4 @@ class Queue {
 };
 Queue& queue();
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

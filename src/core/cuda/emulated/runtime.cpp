@@ -10,6 +10,7 @@
 #include "core/cuda/emulated/queue.h"
 
 namespace gfsa::emulated {
+using namespace emulator;
 namespace {
 
 using Lock = std::lock_guard<std::recursive_mutex>;

@@ -4,7 +4,7 @@
 
 #include "core/cuda/emulated/block.h"
 
-namespace gfsa::emulated {
+namespace gfsa::emulator {
 namespace {
 bool same_place(const Where& a, const Where& b) {
   return site_of(a) == site_of(b) ||
@@ -28,7 +28,7 @@ std::string lanes_text(uint32_t mask) {
 }
 }  // namespace
 
-const Votes& Block::barrier(bool predicate, const Where& where) {
+const BarrierVotes& Block::barrier(bool predicate, const Where& where) {
   Thread& t = *current_thread;
   if (at_barrier_ > 0 && !same_place(where, barrier_where_)) {
     std::vector<uint32_t> waiting;
@@ -219,4 +219,4 @@ void Block::report_stuck() {
   report(FindingKind::deadlock, text, named->where);
 }
 
-}  // namespace gfsa::emulated
+}  // namespace gfsa::emulator

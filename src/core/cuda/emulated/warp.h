@@ -55,12 +55,8 @@ void sync_warp(uint32_t mask = kAllLanes, Where where = Where::current());
 
 // One collective instead of five shuffles, with the sums of the butterfly: the same bits.
 template <class T, class F>
-T butterfly(T v, uint32_t mask, const Where& where, F) {
-  const Complete complete = [](Block&, uint32_t, void* const* operands, uint32_t lanes) {
-    if (lanes != kAllLanes) {
-      report(FindingKind::inactive_lane, fmt::format("warp reduction with mask {:#010x}: it takes all lanes", lanes),
-             current_thread->where);
-    }
+T butterfly(T v, const Where& where, F) {
+  const Complete complete = [](Block&, uint32_t, void* const* operands, uint32_t) {
     T values[kWarpSize], next[kWarpSize];
     for (uint32_t i = 0; i < kWarpSize; ++i) values[i] = *static_cast<T*>(operands[i]);
     for (uint32_t bits = kWarpSize / 2; bits > 0; bits /= 2) {
@@ -69,29 +65,19 @@ T butterfly(T v, uint32_t mask, const Where& where, F) {
     }
     for (uint32_t i = 0; i < kWarpSize; ++i) *static_cast<T*>(operands[i]) = values[i];
   };
-  current_block->collective(Collective::reduce, mask, &v, complete, where);
+  current_block->collective(Collective::reduce, kAllLanes, &v, complete, where);
   return v;
 }
-struct Sum {
-  template <class T>
-  T operator()(T a, T b) const {
-    return a + b;
-  }
-};
-struct Maximum {
-  template <class T>
-  T operator()(T a, T b) const {
-    if constexpr (std::is_floating_point_v<T>) return std::fmax(a, b);
-    return a < b ? b : a;
-  }
-};
 template <class T>
 T warp_sum(T v, Where where = Where::current()) {
-  return butterfly(v, kAllLanes, where, Sum{});
+  return butterfly(v, where, [](T a, T b) { return a + b; });
 }
 template <class T>
 T warp_max(T v, Where where = Where::current()) {
-  return butterfly(v, kAllLanes, where, Maximum{});
+  return butterfly(v, where, [](T a, T b) {
+    if constexpr (std::is_floating_point_v<T>) return std::fmax(a, b);
+    return a < b ? b : a;
+  });
 }
 
 // Row addresses of lanes from 8 * count on are not looked at.
