@@ -9,6 +9,24 @@
 #include "tasks/forward_blocks.h"
 
 namespace gfsa::tasks {
+namespace {
+
+// What all pictures take once they are decoded, judged by some of them.
+uint64_t decoded_bytes(const data::ImageSource& source) {
+  constexpr int64_t kLookedAt = 8;
+  const int64_t n = source.size(), looked_at = std::min(n, kLookedAt);
+  double bytes = 0;
+  for (int64_t i = 0; i < looked_at; ++i) {
+    try {
+      bytes += static_cast<double>(source.get(i * n / looked_at).bytes()) + sizeof(data::ImageSample);
+    } catch (const Error&) {
+      return UINT64_MAX;  // a broken picture: training will tell
+    }
+  }
+  return looked_at == 0 ? 0 : static_cast<uint64_t>(bytes / static_cast<double>(looked_at) * static_cast<double>(n));
+}
+
+}  // namespace
 
 void ImageEvaluation::add(const data::Batch& batch, int64_t real, const ForwardContext& c) {
   const Tensor logits = forward_in_blocks(model_, batch.at("images"), classes_, c);  // [B, classes]
@@ -99,7 +117,9 @@ uint64_t ImageClassification::cache_bytes() const {
   // Both splits have a cache of their own; pictures that the source holds decoded are in neither.
   uint64_t bytes = 0;
   for (const auto& source : {train_source_, val_source_}) {
-    if (data_.cache_mb > 0 && !source->is_decoded()) bytes += static_cast<uint64_t>(data_.cache_mb) << 20;
+    if (data_.cache_mb > 0 && !source->is_decoded()) {
+      bytes += std::min(static_cast<uint64_t>(data_.cache_mb) << 20, decoded_bytes(*source));
+    }
   }
   return bytes;
 }

@@ -128,12 +128,14 @@ uint64_t MemoryEstimate::tensor_peak() const {
   return std::max({training_peak(), evaluation_peak(), checkpoint_peak()});
 }
 
-uint64_t MemoryEstimate::process_peak() const { return tensor_peak() + process + reserve + workers + cache; }
+uint64_t MemoryEstimate::coming_peak() const { return tensor_peak() + process + reserve + workers + cache; }
+uint64_t MemoryEstimate::process_peak() const { return std::max(past_peak, coming_peak()); }
 
 MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches) {
   const RunConfig& config = session.config;
   auto& memory = arena(parse_device(config.device));
   MemoryEstimate e;
+  e.past_peak = process_memory().peak;
   e.weights = session.store.flat_values().bytes();
   e.gradients = session.store.flat_grads().bytes();
   e.optimizer = session.optimizer->state_bytes();
@@ -172,7 +174,7 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
 }
 
 void require_memory(const MemoryEstimate& e, const ProcessMemory& now, const AvailableMemory& available) {
-  const uint64_t peak = e.process_peak();
+  const uint64_t peak = e.coming_peak();
   if (peak <= now.resident || peak - now.resident <= available.bytes) return;
   const auto text = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   std::vector<std::string> advice;
@@ -249,6 +251,7 @@ std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t pro
   part("unfilled segments", e.reserve);
   part("loader threads", e.workers);
   part("cache of samples", e.cache);
+  if (e.past_peak > e.coming_peak()) part("for a moment, at the start", e.past_peak - e.coming_peak());
   sum("process at the peak", e.process_peak(), process);
   return out;
 }

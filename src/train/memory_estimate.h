@@ -42,7 +42,9 @@ struct MemoryEstimate {
   uint64_t checkpoint_peak() const { return state() + waiting_batches + snapshot; }
   // The arena's peak.
   uint64_t tensor_peak() const;
-  // The process's peak (VmHWM).
+  // What the process will hold at most from here on.
+  uint64_t coming_peak() const;
+  // The process's peak (VmHWM): that, or what opening the data took for a moment.
   uint64_t process_peak() const;
 };
 

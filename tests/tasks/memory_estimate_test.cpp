@@ -24,7 +24,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 const std::string kConfig = R"(
 model: {name: vit, width: 32, heads: 2, depth: 3, patch: 8, image_size: 32, drop_path: 0.2, dropout: 0.1}
 attention: gfsa
-data: {source: procedural, train_size: 512, val_size: 61}
+data: {source: procedural, train_size: 512, val_size: 61, workers: 0}
 augment: {mixup: 0.8, cutmix: 1.0, repeated: 3, label_smoothing: 0.1}
 train: {epochs: 3, batch_size: 32, accumulate: 2, clip_norm: 1.0, ema: {decay: 0.9}}
 threads: 1
@@ -89,11 +89,10 @@ TEST(MemoryEstimate, IsWithinFivePercentOfTheMeasuredPeak) {
       {},
       {"precision=bf16"},
       {"train.batch_size=128", "train.accumulate=1"},
-      {"train.batch_size=7", "train.accumulate=3", "data.workers=0"},
+      {"train.batch_size=7", "train.accumulate=3"},
       {"train.batch_size=1"},
       {"attention=softmax", "optimizer=lamb", "train.ema.decay=null"},
       {"model.checkpoint_blocks=true", "train.batch_size=64"},
-      {"data.prefetch=6", "data.workers=2"},
       {"eval.batch_size=64", "train.batch_size=4", "train.accumulate=1", "data.val_size=300"},
       {"train.epochs=null", "train.steps=2"},  // the only checkpoint is the last one
       {"optimizer=adafactor", "augment.mixup=0", "augment.cutmix=0", "augment.label_smoothing=0"},
@@ -106,6 +105,16 @@ TEST(MemoryEstimate, IsWithinFivePercentOfTheMeasuredPeak) {
     EXPECT_NEAR(ratio, 1, 0.05) << fmt::format("{}", fmt::join(overrides, " ")) << "\n"
                                 << train::memory_table(e, measured, train::process_memory().peak);
   }
+}
+
+// How far the loader gets ahead is a matter of time; no further than the estimate says.
+TEST(MemoryEstimate, CountsBatchesThatAreMadeAhead) {
+  Trial trial({"data.prefetch=6", "data.workers=2", "train.batch_size=16"});
+  const MemoryEstimate e = trial.estimate();
+  EXPECT_EQ(e.waiting_batches, 6 * e.train_batches / 8);
+  const uint64_t measured = measured_peak(trial, e);
+  EXPECT_LE(measured, e.tensor_peak() + e.tensor_peak() / 20);
+  EXPECT_GE(measured + e.waiting_batches, e.tensor_peak() - e.tensor_peak() / 20);
 }
 
 TEST(MemoryEstimate, CountsTheStateExactly) {
@@ -122,8 +131,10 @@ TEST(MemoryEstimate, CountsTheStateExactly) {
 }
 
 TEST(MemoryEstimate, CountsTheCacheOfDecodedPictures) {
-  Trial t({"data.cache_mb=100"});
-  EXPECT_EQ(t.estimate().cache, 0u);  // the source makes its pictures
+  const uint64_t picture = 32 * 32 * 3 + sizeof(data::ImageSample);
+  EXPECT_EQ(Trial({"data.cache_mb=100"}).estimate().cache, (512 + 61) * picture);
+  EXPECT_EQ(Trial({"data.cache_mb=1"}).estimate().cache, kMiB + 61 * picture);
+  EXPECT_EQ(Trial().estimate().cache, 0u);
 }
 
 TEST(RequireMemory, RefusesWithNumbersAndAdvice) {
