@@ -27,10 +27,11 @@ struct MemoryEstimate {
   uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint_writer.h)
   bool snapshot_stays = false;   // a checkpoint is due before the last step: the copy's memory stays beside training
   // Beside the arena.
-  uint64_t process = 0;  // program, libraries, compiled kernels, data that are held in memory: measured
-  uint64_t reserve = 0;  // what the arena takes from the system in whole segments beyond its live blocks
-  uint64_t workers = 0;  // what the loader's threads have in hand
-  uint64_t cache = 0;    // decoded samples that data.cache_mb keeps
+  uint64_t process = 0;    // program, libraries, compiled kernels, data that are held in memory: measured
+  uint64_t reserve = 0;    // what the arena takes from the system in whole segments beyond its live blocks
+  uint64_t workers = 0;    // what the loader's threads have in hand
+  uint64_t past_peak = 0;  // VmHWM before the estimate
+  uint64_t cache = 0;      // decoded samples that data.cache_mb keeps
 
   // What it was made for.
   int64_t batch_size = 0, accumulate = 0, eval_batch_size = 0, prefetch = 0;
