@@ -48,8 +48,15 @@ TEST(AttentionConfig, ShorthandAndDefaults) {
   EXPECT_EQ(c.filter->degree(), 2);
   EXPECT_EQ(c.form, "auto");
   EXPECT_TRUE(c.filters_layer(0, 12) && c.filters_layer(11, 12));
-  const AttentionConfig copy = c;
+  EXPECT_EQ(read("attn_scale").filter->degree(), 1);
+  const AttentionConfig written =
+      read("{variant: gfsa, K: 5, layers: odd, form: explicit, dropout_order: filter_first}");
+  AttentionConfig copy = read("softmax");
+  copy = written;
   EXPECT_EQ(copy.filter->degree(), 2);
+  EXPECT_EQ(copy.layers, written.layers);
+  EXPECT_EQ(copy.form, "explicit");
+  EXPECT_EQ(copy.dropout_order, "filter_first");
   EXPECT_TRUE(read("{variant: softmax}").is_softmax());
 }
 

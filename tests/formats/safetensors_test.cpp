@@ -97,6 +97,17 @@ TEST(Safetensors, WritesWhatItReads) {
   EXPECT_EQ(bad_input_of([&] { moved.at("smal"); }).rfind("memory: no tensor 'smal' among 6", 0), 0u);
 }
 
+TEST(Safetensors, HeadersOfAnyLengthArePadded) {
+  const std::vector<uint8_t> byte{7};
+  const std::string path = test::test_path("padded.safetensors");
+  for (size_t length = 1; length <= 8; ++length) {
+    write_safetensors(Env::real(), path, {{std::string(length, 'x'), bytes_of("U8", {1}, byte)}});
+    uint64_t header = 0;
+    std::memcpy(&header, Env::real().read(path).data(), sizeof header);
+    EXPECT_EQ(header % 8, 0u) << length;
+  }
+}
+
 TEST(Safetensors, RefusesMalformedFilesByName) {
   struct Case {
     std::string header;

@@ -3,7 +3,9 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/arena.h"
 #include "formats/format_files.h"
@@ -60,6 +62,37 @@ TEST_F(TensorFileTest, WhatIsConvertedIsConvertedAcrossPieces) {
   for (const char* name : {"h", "i"}) EXPECT_TRUE(same(back.at(name), to_tensor(mapped.at(name), name))) << name;
   EXPECT_EQ(back.at("h").data<float>()[kMany - 1], 1 + static_cast<float>((kMany - 1) % 1024) / 1024);
   EXPECT_EQ(back.at("i").data<int32_t>()[2 * kMany - 1], (2 * kMany - 1) % 251 - 125);
+}
+
+TEST(ToTensor, EveryHalfHasItsValue) {
+  std::vector<uint16_t> halves(1 << 16);
+  for (size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<uint16_t>(i);
+  const Tensor t =
+      to_tensor({"F16", {1 << 16}, reinterpret_cast<const std::byte*>(halves.data()), 2 * halves.size()}, "t");
+  const float* got = t.data<float>();
+  for (int i = 0; i < 1 << 16; ++i) {
+    // IEEE 754 binary16: sign, 5 bits of exponent with bias 15, 10 bits of fraction.
+    const int exponent = i >> 10 & 31, fraction = i & 1023;
+    const double size =
+        exponent == 0 ? fraction * std::pow(2.0, -24) : (1 + fraction / 1024.0) * std::pow(2.0, exponent - 15);
+    if (exponent == 31 && fraction != 0) {
+      ASSERT_TRUE(std::isnan(got[i])) << i;
+    } else {
+      const double expected = exponent == 31 ? std::numeric_limits<double>::infinity() : size;
+      ASSERT_EQ(got[i], i >> 15 ? -expected : expected) << i;
+    }
+    ASSERT_EQ(std::signbit(got[i]) || std::isnan(got[i]), i >> 15 == 1 || std::isnan(got[i])) << i;
+  }
+}
+
+TEST(ToTensor, SmallIntegersAreWidened) {
+  const std::vector<int16_t> shorts{-32768, -1, 0, 32767};
+  const std::vector<int8_t> bytes{-128, 127, 5};
+  const Tensor s = to_tensor({"I16", {2, 2}, reinterpret_cast<const std::byte*>(shorts.data()), 8}, "s");
+  const Tensor b = to_tensor({"I8", {3}, reinterpret_cast<const std::byte*>(bytes.data()), 3}, "b");
+  EXPECT_EQ(s.dtype(), DType::i32);
+  EXPECT_EQ(s.to_vector<double>(), (std::vector<double>{-32768, -1, 0, 32767}));
+  EXPECT_EQ(b.to_vector<double>(), (std::vector<double>{-128, 127, 5}));
 }
 
 TEST_F(TensorFileTest, ChecksumsAreThoseOfTheFile) {

@@ -25,6 +25,10 @@ TEST(Clip, LimitsValues) {
   }
 }
 
+TEST(Clip, OneValueIsARange) {
+  EXPECT_EQ(clip(Tensor::from<float>({3}, {-2, 1, 5}), 1, 1).to_vector<double>(), (std::vector<double>{1, 1, 1}));
+}
+
 TEST(Clip, GradientPassesAtTheBounds) {
   Tensor x = Tensor::from<float>({5}, {-2, -1, 0, 1, 2});
   require_grad(x);

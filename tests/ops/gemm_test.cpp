@@ -71,7 +71,8 @@ void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool acc
 TEST(Gemm, EqualsAPlainLoopForEveryFlagAndType) {
   const std::vector<std::pair<DType, DType>> types{
       {DType::f64, DType::f64}, {DType::f32, DType::f32}, {DType::bf16, DType::bf16}, {DType::bf16, DType::f32}};
-  for (const Case c : {Case{1, 1, 1}, Case{3, 33, 7}, Case{17, 1, 31}, Case{1, 9, 5}, Case{20, 12, 65}}) {
+  for (const Case c : {Case{1, 1, 1}, Case{3, 33, 7}, Case{17, 1, 31}, Case{1, 9, 5}, Case{20, 12, 65}, Case{2, 7, 5},
+                       Case{6, 2, 9}, Case{5, 4, 2}}) {
     for (const auto& [a, out] : types) {
       for (int flags = 0; flags < 16; ++flags) check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
     }

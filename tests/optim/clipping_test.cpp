@@ -55,6 +55,9 @@ TEST(Clip, ByNormByValueAndFactor) {
   EXPECT_TRUE(clip(*store, config).clipped);
   EXPECT_DOUBLE_EQ(clip(*store, config, 0.5).norm, norm / 2);
   EXPECT_DOUBLE_EQ(clip(*store, config, 0.5).scale.factor, 0.5 * 1.5 / (norm / 2 + 1e-6));
+  config.clip_norm = 1.2 * norm;
+  EXPECT_EQ(clip(*store, config).scale.factor, 1);
+  EXPECT_FALSE(clip(*store, config).clipped);
   config.clip_norm = 100;
   config.clip_value = 0.25;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
