@@ -67,8 +67,8 @@ fi
 counts_of() {
   awk '/^count: / { n = $2; $1 = $2 = ""; sub(/^ +/, ""); if (!($0 in sum)) order[++kinds] = $0; sum[$0] += n }
        /tests? from .* ran\./ { tests = $2 }
-       END { for (i = 1; i <= kinds; ++i) printf "%s%d %s", i > 1 ? ", " : "", sum[order[i]], order[i]
-             if (!kinds) printf "%s", tests ? tests " tests" : "-" }' "$1"
+       END { for (i = 1; i <= kinds; ++i) printf "%s%d %s", (i > 1 ? ", " : ""), sum[order[i]], order[i]
+             if (!kinds) printf "%s", (tests ? tests " tests" : "-") }' "$1"
 }
 
 mkdir -p "$folder/soak"
