@@ -64,7 +64,7 @@ class CheckpointDamageTest : public CheckpointFolder {
 TEST_F(CheckpointDamageTest, EachFlippedBitIsRefusedByName) {
   ASSERT_EQ(contents_.size(), 6u);
   ASSERT_EQ(CheckpointStore::load(env_, path_).position.step, 3);
-  const int per_file = flips_wanted() / static_cast<int>(contents_.size());
+  const int files = static_cast<int>(contents_.size()), per_file = (flips_wanted() + files - 1) / files;
   RandomSequence rng(RandomKey(5, "flips"), 0);
   int done = 0;
   for (const auto& [file, content] : contents_) {
