@@ -46,13 +46,16 @@ class MemoryTest : public TrainProgramTest {
   void expect_clean(const Outcome& o, const std::string& what) {
     const int code = o.result.exit_code;
     const auto failed_in = [&](const char* library) { return o.trace.find(library) != std::string::npos; };
-    // These do not survive a failed allocation, and there is nothing to be done about it from outside:
-    //   fontconfig   dereferences null while it reads its configuration, which drawing the curves asks for
-    //   libgomp      ends the process with its own message ("libgomp: Out of memory ..."), exit code 1
-    //   the loader   of a thread or library: glibc may end the process itself ("cannot allocate memory in static TLS")
-    if (failed_in("libfontconfig")) {
+    // Libraries that do not survive a failed allocation of their own, which cannot be mended from outside:
+    //   oneDNN      jumps into code that it had no memory to generate
+    //   fontconfig  dereferences null while it reads its configuration, which drawing the curves asks for
+    // Allowed, with a message of its own: libgomp ("libgomp: Out of memory ...", exit code 1).
+    const bool crashed = code > 128;
+    if (crashed && (failed_in("libdnnl") || failed_in("libfontconfig"))) {
       ++excused_;
-      EXPECT_TRUE(exists("run/checkpoints/step-00000004/manifest.json")) << what << ": drawing comes last";
+      if (failed_in("libfontconfig")) {
+        EXPECT_TRUE(exists("run/checkpoints/step-00000004/manifest.json")) << what << ": drawing comes last";
+      }
     } else {
       EXPECT_TRUE(code == 0 || code == 1 || code == 2) << what << ": exit code " << code << "\n"
                                                        << o.message << o.trace;
@@ -83,15 +86,15 @@ class MemoryTest : public TrainProgramTest {
       expect_clean(run(k, above), what);
     }
     std::cout << which.size() << " of " << whole.allocations << " allocations: " << refused_ << " messages, "
-              << excused_ << " in fontconfig\n";
+              << excused_ << " crashes in oneDNN or fontconfig\n";
     EXPECT_GT(refused_, 0);
   }
 
   int64_t refused_ = 0, excused_ = 0;
 };
 
-TEST_F(MemoryTest, LargeAllocationsThatFail) { fail_some(64 << 10, soak(12, 1 << 20), 4); }
-TEST_F(MemoryTest, AllocationsOfAnySizeThatFail) { fail_some(0, soak(16, 3000), soak(4, 300)); }
+TEST_F(MemoryTest, LargeAllocationsThatFail) { fail_some(64 << 10, soak(8, 1 << 20), 3); }
+TEST_F(MemoryTest, AllocationsOfAnySizeThatFail) { fail_some(0, soak(12, 3000), soak(3, 300)); }
 
 // When it passes, k has gone beyond the last: the whole range was tried.
 TEST_F(MemoryTest, BeyondTheLastAllocationNothingFails) {
