@@ -53,5 +53,20 @@ TEST(Observer, SeesForwardWhereNothingIsRecorded) {
   EXPECT_THAT(listener.heard, ElementsAre("op 1 7"));
 }
 
+TEST(Observer, TheyNestAndTheOuterOneSeesFirst) {
+  struct Writer : TapeObserver {
+    void forward(const char*, const Tensor& y, const std::vector<Tensor>&) override { y.fill(5); }
+    void backward(const char*, size_t, const GradSlot&) override {}
+  } writer;
+  Listener listener;
+  const ObserveTape outer(writer);
+  {
+    const ObserveTape inner(listener);
+    copy_of("op", {Tensor::from<double>({1}, {7})});
+  }
+  copy_of("op", {Tensor::from<double>({1}, {7})});
+  EXPECT_THAT(listener.heard, ElementsAre("op 1 5"));
+}
+
 }  // namespace
 }  // namespace gfsa

@@ -93,7 +93,7 @@ class NonFiniteRun : public testing::TestWithParam<std::string> {
     }
   }
 
-  test::TemporaryFolder folder_;
+  test::TemporaryFolder folder_ = test::TemporaryFolder::in_memory();
   Env& env_ = Env::real();
 };
 
@@ -130,7 +130,7 @@ TEST_P(NonFiniteRun, KilledAfterAnyCheckpointItEndsAsIfUndisturbed) {
 // A stop writes a checkpoint where none was due. It must not become what a rollback returns to, nor push that out.
 TEST_P(NonFiniteRun, StoppedBetweenAnyTwoBatchesItEndsAsIfUndisturbed) {
   ASSERT_EQ(train("straight", spoiled(GetParam(), "1")), kExitDone);
-  for (int loss = 1; loss <= 27; loss += stride(5)) {
+  for (int loss = 1; loss <= 27; loss += stride(9)) {
     const std::string name = "stopped" + std::to_string(loss);
     {
       RaiseAtLoss raise(SIGTERM, loss);
@@ -144,7 +144,7 @@ TEST_P(NonFiniteRun, StoppedBetweenAnyTwoBatchesItEndsAsIfUndisturbed) {
 
 TEST_P(NonFiniteRun, CheckpointsThatSomebodyAsksForChangeNothing) {
   ASSERT_EQ(train("straight", spoiled(GetParam(), "1")), kExitDone);
-  for (int loss = 1; loss <= 20; loss += stride(6)) {
+  for (int loss = 1; loss <= 20; loss += stride(9)) {
     const std::string name = "asked" + std::to_string(loss);
     RaiseAtLoss raise(SIGUSR1, loss);
     const ObserveTape observe(raise);
