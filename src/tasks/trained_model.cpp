@@ -110,7 +110,7 @@ void TrainedModel::locate_folder(const ModelChoice& choice, Env& env) {
   if (!choice.config.empty()) {
     bad_input("{}: --config is for a bare .safetensors file; this folder has its own config.yaml", name_);
   }
-  if (env.exists(name_ + "/state.json")) {
+  if (env.exists(name_ + "/state.json") || env.exists(name_ + "/manifest.json")) {
     if (choice.best) bad_input("{}: --best chooses among a run's checkpoints, and this is one checkpoint", name_);
     use_checkpoint(name_, env);
   } else {
@@ -124,7 +124,8 @@ void TrainedModel::locate_folder(const ModelChoice& choice, Env& env) {
 }
 
 void TrainedModel::choose_checkpoint(const ModelChoice& choice, Env& env) {
-  const auto all = train::CheckpointStore(env, name_).list();
+  const train::CheckpointStore store(env, name_);
+  const auto all = store.list();
   if (all.empty()) {
     if (env.exists(name_ + "/model.safetensors")) {
       bad_input("{}: is a checkpoint that was never finished: it has no state.json", name_);
@@ -140,7 +141,7 @@ void TrainedModel::choose_checkpoint(const ModelChoice& choice, Env& env) {
   const int64_t step = position_->best_step;
   if (step < 0) bad_input("{}: --best: the run has not been evaluated yet", name_);
   for (const auto& folder : all) {
-    if (train::CheckpointStore::load_position(env, folder).step == step) return use_checkpoint(folder, env);
+    if (folder == store.path_of_step(step)) return use_checkpoint(folder, env);
   }
   std::vector<std::string> names;
   for (const auto& folder : all) names.push_back(last_part(folder));
