@@ -8,9 +8,7 @@
 
 namespace gfsa {
 
-AppendLog::AppendLog(Env& env, std::string path) : env_(env), path_(std::move(path)) {
-  if (env_.exists(path_)) length_ = env_.open(path_)->size();
-}
+AppendLog::AppendLog(Env& env, std::string path) : env_(env), path_(std::move(path)) {}
 
 void AppendLog::append(std::string_view text) {
   add(text);
@@ -26,7 +24,7 @@ bool AppendLog::flush() {
     trouble_ = e.message();
     return false;
   }
-  length_ += waiting_.size();
+  *length_ += waiting_.size();
   waiting_.clear();
   if (!trouble_.empty()) log::info("{}: can be written again; nothing is missing", path_);
   trouble_.clear();
@@ -34,10 +32,11 @@ bool AppendLog::flush() {
 }
 
 void AppendLog::write_waiting() {
-  if (length_ == 0) env_.create_directories(std::filesystem::path(path_).parent_path().string());
+  if (!length_) length_ = env_.exists(path_) ? env_.open(path_)->size() : 0;
+  if (*length_ == 0) env_.create_directories(std::filesystem::path(path_).parent_path().string());
   if (!trouble_.empty() && env_.exists(path_)) {
-    std::string content = env_.read(path_);
-    if (content.size() > length_) return env_.write(path_, content.substr(0, length_) + waiting_);
+    const std::string content = env_.read(path_);
+    if (content.size() > *length_) return env_.write(path_, content.substr(0, *length_) + waiting_);
   }
   env_.append(path_, waiting_);
 }

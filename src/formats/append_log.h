@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,7 +34,7 @@ class AppendLog {
 
   Env& env_;
   std::string path_, waiting_, trouble_;
-  uint64_t length_ = 0;  // of the file, as far as it is ours
+  std::optional<uint64_t> length_;  // of the file, as far as it is whole; nothing before the first flush
 };
 
 }  // namespace gfsa

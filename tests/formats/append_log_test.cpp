@@ -86,6 +86,17 @@ TEST_F(AppendLogTest, APieceThatAFailedWriteLeftIsCutOff) {
   EXPECT_EQ(env_.read(path_), "whole\nsecond line\nthird\n");
 }
 
+TEST_F(AppendLogTest, AnEarlierFileThatCannotBeOpenedIsGoneOnWithLater) {
+  AppendLog(env_, path_).append("old\n");
+  break_file();
+  AppendLog log(env_, path_);
+  log.append("new\n");
+  EXPECT_FALSE(log.flush());
+  mend_file();
+  EXPECT_TRUE(log.flush());
+  EXPECT_EQ(env_.read(path_), "old\nnew\n");
+}
+
 TEST_F(AppendLogTest, TheFirstTextMayWaitToo) {
   env_.write(folder_ / "a", "a file where the folder should be");
   AppendLog log(env_, path_);
