@@ -13,7 +13,7 @@ struct Case {
   std::string name;
   // Hands the input to the code that a user reaches; `folder` is the case's own. Throws Error.
   std::function<void(const std::string& folder)> use;
-  // All of the message; DIR stands for the folder.
+  // All of the message; DIR stands for the folder, HASH for a checksum.
   std::string message;
 };
 using Cases = std::vector<Case>;

@@ -176,7 +176,7 @@ Cases data_set_cases() {
          train(d, base_with("data", "data: {source: mnist, path: DIR, workers: 0}"), {"augment.flip=0.5"});
        },
        "augment.flip: is 0.5, but a mirror image changes the class in mnist 2 pictures of 1 x 3 x 3, 10 classes, "
-       "content 100eb879bdfc61e6; set augment.flip: 0 (Fashion-MNIST is data.source fashion_mnist)"},
+       "content HASH; set augment.flip: 0 (Fashion-MNIST is data.source fashion_mnist)"},
   };
 }
 

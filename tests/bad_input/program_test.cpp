@@ -23,7 +23,7 @@ TEST(BadInputPrograms, SayItOnceAndLeaveNothing) {
   write(folder / "good.yaml", kBase);
   write(folder / "typo.yaml", before_base("sede: 1\n"));
   write(folder / "png.yaml", golden("images/rgb.png"));
-  write(folder / "bomb.yaml", "a: " + std::string(100000, '['));
+  write(folder / "bomb.yaml", "a: " + std::string(100000, '[') + std::string(100000, ']'));
   write(folder / "set/train/a/1.png", golden("images/rgb.png").substr(0, 100));
   write(folder / "set/val/a/1.png", golden("images/rgb.png"));
   write(folder / "evil.tar", tar_member("../../evil.png", "x") + tar_end());
@@ -45,15 +45,20 @@ TEST(BadInputPrograms, SayItOnceAndLeaveNothing) {
        "evil.tar: entry '../../evil.png': expected a relative name without '..'\n"},
       {"gfsa-train",
        {"--config", "good.yaml", "init_from=w.safetensors"},
-       "w.safetensors: not a safetensors file: header of 9256018513461409912 bytes, expected at most 100000000\n"},
-      {"gfsa-eval", {"nowhere"}, "?"},
+       "w.safetensors: not a safetensors file: header of 9257281492872624248 bytes, expected at most 100000000\n"},
+      {"gfsa-eval",
+       {"nowhere"},
+       "nowhere: does not exist, expected a run directory, a checkpoint folder or a .safetensors file\n"},
       {"gfsa-eval",
        {"w.safetensors"},
        "w.safetensors: weights alone do not tell the model; give its YAML with --config\n"},
       {"gfsa-eval",
        {"w.safetensors", "--config", "good.yaml"},
-       "w.safetensors: not a safetensors file: header of 9256018513461409912 bytes, expected at most 100000000\n"},
-      {"gfsa-eval", {"set"}, "?"},
+       "w.safetensors: not a safetensors file: header of 9257281492872624248 bytes, expected at most 100000000\n"},
+      {"gfsa-eval",
+       {"set"},
+       "set: is no run: it has neither config.yaml nor checkpoints/; expected a run directory, a checkpoint folder or "
+       "a .safetensors file\n"},
   };
   const auto before = Env::real().list(folder.path());
   for (const Call& call : calls) {
@@ -76,9 +81,9 @@ TEST(BadInputPrograms, ABrokenPictureEndsTheRun) {
     write(folder / fmt::format("set/{}/a/1.png", split), golden("images/rgb.png"));
   }
   write(folder / "set/train/a/2.png", golden("images/rgb.png").substr(0, 100));
-  const auto result = test::run_process(
-      {std::string(GFSA_BINARY_DIR) + "/gfsa-train", "--config", "good.yaml", "data={source: image_folder, path: set}"},
-      {.folder = folder.path(), .environment = {{"GFSA_LOG", "warn"}}});
+  const auto result = test::run_process({std::string(GFSA_BINARY_DIR) + "/gfsa-train", "--config", "good.yaml",
+                                         "train.batch_size=2", "data={source: image_folder, path: set}"},
+                                        {.folder = folder.path(), .environment = {{"GFSA_LOG", "warn"}}});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(result.err, "data: sample 1: set/train/a/2.png: truncated PNG: the data ends before the picture does\n");
