@@ -75,7 +75,7 @@ for name in "${names[@]}"; do
   source=$("$train" --config "configs/$name" --print-config | awk '/^data:/ { data = 1 } data && /source:/ { print $2; data = 0 }')
   case $source in
     image_folder) imagenet; overrides+=("data.path=$folder/imagenet" model.classes=1000) ;;
-    cifar10) cifar; overrides+=("data.path=$folder/cifar10") ;;
+    cifar10) cifar; overrides+=("data.path=$folder/cifar10" data.val_limit=1000) ;;
   esac
   code=0
   "$train" --config "configs/$name" "${overrides[@]}" >"$folder/out" 2>"$folder/log" || code=$?
