@@ -17,11 +17,11 @@ namespace {
 
 // Of two sizes: the larger is at most this and half a batch, so that the estimate costs a fraction of a step.
 constexpr int64_t kLargestProbe = 8;
-// The arena takes segments (core/arena.cpp) and cannot fill them all: a quarter of one, and shares of what comes and
-// goes in a step and of the checkpoint's many tensors. Fitted to runs of 140 MiB to 1.6 GiB, which took from 2 to 17%
-// of what comes and goes; scripts/memory_check.sh compares.
-constexpr uint64_t kReserve = uint64_t{8} << 20;
-constexpr double kReserveOfStep = 0.045, kReserveOfSnapshot = 0.12;
+// The arena takes segments (core/arena.cpp) and cannot fill them all: a quarter of one, a share of what comes and goes
+// in a step up to two segments (larger tensors have segments of their own), a share of the checkpoint's many tensors.
+// Fitted to runs of 140 MiB to 9 GiB; scripts/memory_check.sh compares.
+constexpr uint64_t kReserve = uint64_t{8} << 20, kLargestReserveOfStep = uint64_t{64} << 20;
+constexpr double kReserveOfStep = 0.1, kReserveOfSnapshot = 0.12;
 // A loader thread: its stack and allocator, and decoded pictures and intermediates of several times a sample's tensor.
 constexpr uint64_t kWorkerBytes = uint64_t{1} << 20;
 constexpr uint64_t kSamplesInHand = 8;
@@ -167,9 +167,12 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   const uint64_t touched = std::min(now.reserved, now.current + large.batch + large.activations);
   const uint64_t resident = process_memory().resident;
   e.process = resident > touched ? resident - touched : 0;
+  const auto share = [](double part, uint64_t bytes) {
+    return static_cast<uint64_t>(part * static_cast<double>(bytes));
+  };
   e.reserve = std::min(kReserve, e.tensor_peak() / 8) +
-              static_cast<uint64_t>(kReserveOfStep * static_cast<double>(e.tensor_peak() - e.standing()) +
-                                    kReserveOfSnapshot * static_cast<double>(e.standing() - e.state()));
+              std::min(kLargestReserveOfStep, share(kReserveOfStep, e.tensor_peak() - e.standing())) +
+              share(kReserveOfSnapshot, e.standing() - e.state());
   return e;
 }
 
