@@ -68,6 +68,8 @@ Position parse_state(const std::string& text, const std::string& path) {
       p.last_eval.emplace_back(name, value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
     }
     return p;
+  } catch (const nlohmann::json::parse_error& e) {  // its text may end within a character
+    bad_input("{}: damaged, this is not JSON at its byte {}", path, e.byte);
   } catch (const nlohmann::json::exception& e) {
     bad_input("{}: damaged, this is not a checkpoint's state: {}", path, e.what());
   }
