@@ -120,6 +120,8 @@ void set_evaluation(MemoryEstimate& e, Session& session, data::BatchMaker& eval,
   // A forward without gradients takes less than one with them: only where that is not clear it is measured.
   e.eval_forward = extrapolate(small, large, &Probe::activations, block);
   if (e.evaluation_peak() > e.training_peak()) e.eval_forward = measure_evaluation(session, eval).activations;
+  // A last block that is not full is copied and filled up.
+  if (eval.size() % block != 0) e.eval_forward += one.batch * static_cast<uint64_t>(block);
 }
 
 }  // namespace
