@@ -69,7 +69,7 @@ Position parse_state(const std::string& text, const std::string& path) {
     }
     return p;
   } catch (const nlohmann::json::parse_error& e) {  // its text may end within a character
-    bad_input("{}: damaged, this is not JSON at its byte {}", path, e.byte);
+    bad_input("{}: damaged, this is not a checkpoint's state: no JSON from its byte {} on", path, e.byte);
   } catch (const nlohmann::json::exception& e) {
     bad_input("{}: damaged, this is not a checkpoint's state: {}", path, e.what());
   }
