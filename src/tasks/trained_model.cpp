@@ -110,7 +110,7 @@ void TrainedModel::locate_folder(const ModelChoice& choice, Env& env) {
   if (!choice.config.empty()) {
     bad_input("{}: --config is for a bare .safetensors file; this folder has its own config.yaml", name_);
   }
-  if (env.exists(name_ + "/state.json") || env.exists(name_ + "/manifest.json")) {
+  if (env.exists(name_ + "/state.json")) {
     if (choice.best) bad_input("{}: --best chooses among a run's checkpoints, and this is one checkpoint", name_);
     use_checkpoint(name_, env);
   } else {

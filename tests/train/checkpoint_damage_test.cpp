@@ -40,7 +40,7 @@ class CheckpointDamageTest : public CheckpointFolder {
   }
   // How the message about a change of this byte begins.
   static std::string expected(const std::string& path, const std::string& content, size_t byte) {
-    if (!path.ends_with(".safetensors")) return path + ": damaged: ";
+    if (!path.ends_with(".safetensors")) return path + ": damaged";
     const auto file = SafetensorsFile::parse(content, path);
     size_t header = content.size();
     for (const auto& name : file.names()) header -= file.at(name).bytes;
@@ -105,7 +105,7 @@ TEST_F(CheckpointDamageTest, CutGrownOrMissingFilesAreRefusedByName) {
     }
     for (const char* more : {" ", "\n", "}"}) {
       put(file, content + more);
-      ASSERT_THAT(refusal(), testing::StartsWith(name + ": damaged: "));
+      ASSERT_THAT(refusal(), testing::StartsWith(name + ": damaged"));
     }
     put(file, content);
   }

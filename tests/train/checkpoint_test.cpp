@@ -201,7 +201,7 @@ TEST(Position, AStateThatIsNoneIsToldWithItsFile) {
     text.replace(text.find(from), from.size(), to);
     return message_of([&] { parse_state(text, "f"); });
   };
-  EXPECT_THAT(with("\"step\": 0", "\"step\": \"3\""), HasSubstr("f: damaged"));
+  EXPECT_THAT(with("\"step\": 0", "\"step\": \"3\""), HasSubstr("f: 'step' is \"3\", expected a whole number"));
   EXPECT_THAT(with("\"step\": 0", "\"step\": -3"), HasSubstr("f: the position is negative"));
 }
 
