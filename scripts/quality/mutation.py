@@ -186,9 +186,14 @@ def equivalent_mutations():
     return known
 
 
-def find_all(only):
+def mutants_of(path):
     arguments = ["-std=c++20", "-x", "c++", "-fopenmp", f"-I{ROOT / 'src'}"]
-    return [m for path in sources(only) for m in Finder(path, arguments, tests_of(path)).mutants()]
+    return list(Finder(path, arguments, tests_of(path)).mutants())
+
+
+def find_all(only, jobs):
+    with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+        return [m for found in pool.map(mutants_of, list(sources(only))) for m in found]
 
 
 def draw(mutants, count, seed):
@@ -300,7 +305,7 @@ def main():
     options = parser.parse_args()
 
     known = equivalent_mutations()
-    found = find_all(options.only)
+    found = find_all(options.only, options.jobs)
     mutants = [m for m in found if not is_equivalent(m, known)]
     print(f"{len(found) - len(mutants)} faults are known to change no result", flush=True)
     chosen = draw(mutants, options.count, options.seed)
