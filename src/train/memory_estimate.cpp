@@ -116,12 +116,12 @@ void set_evaluation(MemoryEstimate& e, Session& session, data::BatchMaker& eval,
   const Probe one{1, bytes_of(zero_batch(eval, 1)), 0};
   const int64_t batches = (eval.size() + e.eval_batch_size - 1) / e.eval_batch_size;
   const int64_t held = std::min(1 + e.prefetch, batches);
-  e.eval_batches = one.batch * static_cast<uint64_t>(std::min(held * e.eval_batch_size, eval.size()));
+  // The last batch stands alone, but a last block that is not full is copied and filled up.
+  const int64_t last = eval.size() - (batches - 1) * e.eval_batch_size + (eval.size() % block != 0 ? block : 0);
+  e.eval_batches = one.batch * static_cast<uint64_t>(std::max(std::min(held * e.eval_batch_size, eval.size()), last));
   // A forward without gradients takes less than one with them: only where that is not clear it is measured.
   e.eval_forward = extrapolate(small, large, &Probe::activations, block);
   if (e.evaluation_peak() > e.training_peak()) e.eval_forward = measure_evaluation(session, eval).activations;
-  // A last block that is not full is copied and filled up.
-  if (eval.size() % block != 0) e.eval_forward += one.batch * static_cast<uint64_t>(block);
 }
 
 }  // namespace
