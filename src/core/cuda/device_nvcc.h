@@ -186,7 +186,7 @@ __device__ __forceinline__ T warp_max(T v, Where = Where::current()) {
 
 // Parameters keep what operator() says of them: plain arguments of a __global__ function.
 template <class K, class... P>
-__global__ void __launch_bounds__(max_threads_of<K>(), min_blocks_of<K>()) run_kernel(const K kernel, const P... p) {
+__global__ void __launch_bounds__(max_threads_of<K>(), min_blocks_of<K>()) run_kernel(K kernel, P... p) {
   kernel(p...);
 }
 
@@ -196,16 +196,16 @@ void check_launch(int status, const char* kernel, const Launch& how);
 template <class K, class... P, class... A>
 void launch_as(std::tuple<P...>*, const K& kernel, const Launch& how, A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as operator() has parameters");
+  void (*const entry)(K, P...) = run_kernel<K, P...>;
   constexpr uint32_t kWithoutAsking = 48 << 10;
   if (how.shared_bytes > kWithoutAsking) {
-    check_launch(cudaFuncSetAttribute(run_kernel<K, P...>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+    check_launch(cudaFuncSetAttribute(reinterpret_cast<const void*>(entry), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                       static_cast<int>(how.shared_bytes)),
                  K::kName, how);
   }
   const Stream stream = how.stream.handle == nullptr ? runtime().current_stream() : how.stream;
-  run_kernel<K, P...>
-      <<<dim3(how.grid.x, how.grid.y, how.grid.z), dim3(how.block.x, how.block.y, how.block.z), how.shared_bytes,
-         static_cast<cudaStream_t>(stream.handle)>>>(kernel, static_cast<P>(arguments)...);
+  entry<<<dim3(how.grid.x, how.grid.y, how.grid.z), dim3(how.block.x, how.block.y, how.block.z), how.shared_bytes,
+          static_cast<cudaStream_t>(stream.handle)>>>(kernel, static_cast<P>(arguments)...);
   check_launch(cudaGetLastError(), K::kName, how);
 }
 template <class K, class... A>

@@ -92,7 +92,8 @@ void check_global_word(AccessKind kind, WordHistory& word, const Access& now, ui
   };
   const Access& w = word.write;
   const bool both_atomic = kind == AccessKind::atomic && (w.flags & kAtomic);
-  if (!harmless(w, me) && (w.flags & now.flags & kBytes) && !both_atomic) race("write", w);
+  const bool collides = !harmless(w, me) || after_others(w, now);
+  if (collides && (w.flags & now.flags & kBytes) && !both_atomic) race("write", w);
   if (kind == AccessKind::read) return;
   const Access& r = word.read;
   if (r.launch != now.launch) {
@@ -132,7 +133,7 @@ void check_shared_bytes(AccessKind kind, uint32_t address, uint32_t bytes, Addre
 void check_shared_word(AccessKind kind, SharedWord& word, const Access& now, uint32_t address) {
   const Thread& me = *current_thread;
   const auto collides = [&](const Access& past) {
-    return !Block::ordered(me, past) && (past.flags & now.flags & kBytes) != 0;
+    return (!Block::ordered(me, past) || after_others(past, now)) && (past.flags & now.flags & kBytes) != 0;
   };
   if (collides(word.write) && !(kind == AccessKind::atomic && (word.write.flags & kAtomic))) {
     report_shared_race(kind, (word.write.flags & kAtomic) ? "atomic" : "write", word.write, now, address);

@@ -47,6 +47,31 @@ inline bool harmless(const Access& past, const Thread& me) {
   return past.launch != me.access.launch || (past.block == me.access.block && Block::ordered(me, past));
 }
 
+constexpr uint16_t kMany = kManyBlocks | kManyThreads;
+
+// A plain access after atomics of several, of which the record names only the last.
+inline bool after_others(const Access& past, const Access& now) {
+  if (past.launch != now.launch) return false;
+  if (past.flags & kManyBlocks) return true;
+  return (past.flags & kManyThreads) && past.block == now.block && past.thread == now.thread && past.clock == now.clock;
+}
+
+// What an access that takes the place of `past` in the record keeps of it.
+inline uint16_t kept_flags(const Access& past, const Thread& me, AccessKind kind) {
+  if (past.launch != me.access.launch) return 0;
+  const bool same_time =
+      past.block == me.access.block && past.thread == me.access.thread && past.clock == me.access.clock;
+  uint16_t flags = same_time ? past.flags & kBytes : 0;
+  if (kind == AccessKind::atomic) {
+    flags |= past.flags & kManyBlocks;
+    if (same_time) flags |= past.flags & kManyThreads;
+    if ((past.flags & kAtomic) && !harmless(past, me)) {
+      flags |= past.block == me.access.block ? kManyThreads : kManyBlocks;
+    }
+  }
+  return flags;
+}
+
 template <AccessKind kKind, uint32_t kBytesOfAccess>
 void check_global(uintptr_t address, AddressRange range, const Where& where) {
   const uintptr_t offset = address - memory_map.base;
@@ -69,14 +94,12 @@ void check_global(uintptr_t address, AddressRange range, const Where& where) {
         word.read.flags |= kManyBlocks | mask;
       }
     } else {
-      if (!harmless(word.write, me) || !harmless(word.read, me) || (word.read.flags & kManyBlocks)) [[unlikely]] {
+      if (!harmless(word.write, me) || !harmless(word.read, me) || ((word.write.flags | word.read.flags) & kMany))
+          [[unlikely]] {
         check_global_word(kKind, word, now, address);
       }
       if constexpr (kKind == AccessKind::atomic) now.flags |= kAtomic;
-      if (word.write.thread == now.thread && word.write.clock == now.clock && word.write.launch == now.launch &&
-          word.write.block == now.block) {
-        now.flags |= word.write.flags & kBytes;
-      }
+      now.flags |= kept_flags(word.write, me, kKind);
       word.write = now;
     }
   });
@@ -112,11 +135,12 @@ void check_shared(uint32_t address, AddressRange range, const Where& where) {
         check_shared_word(kKind, word, now, address);
       note_shared_read(word, me, now);
     } else {
-      if (!Block::ordered(me, word.write) || !Block::ordered(me, word.read) || word.more != 0) [[unlikely]] {
+      if (!Block::ordered(me, word.write) || !Block::ordered(me, word.read) || word.more != 0 ||
+          (word.write.flags & kMany)) [[unlikely]] {
         check_shared_word(kKind, word, now, address);
       }
       if constexpr (kKind == AccessKind::atomic) now.flags |= kAtomic;
-      if (word.write.thread == now.thread && word.write.clock == now.clock) now.flags |= word.write.flags & kBytes;
+      now.flags |= kept_flags(word.write, me, kKind);
       word.write = now;
     }
   });

@@ -22,7 +22,13 @@ enum ByteState : uint8_t {
 };
 constexpr uint8_t kPoison = 0xFF;  // NaN in every floating type
 
-enum AccessFlags : uint16_t { kBytes = 0xF, kAtomic = 0x10, kManyBlocks = 0x20 };
+enum AccessFlags : uint16_t {
+  kBytes = 0xF,  // which bytes of the word
+  kAtomic = 0x10,
+  // Others did the same, and nothing orders them: readers or atomics of other blocks, atomics of other threads.
+  kManyBlocks = 0x20,
+  kManyThreads = 0x40,
+};
 
 // Who touched a word. `launch` 0: nobody. Clocks are explained in block.h.
 struct Access {
@@ -30,7 +36,7 @@ struct Access {
   uint32_t block = 0;
   uint32_t clock = 0;
   uint16_t thread = 0;
-  uint16_t flags = 0;  // which bytes of the word, atomic
+  uint16_t flags = 0;
   uint32_t site = 0;
 };
 struct WordHistory {
