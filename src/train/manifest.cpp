@@ -20,12 +20,18 @@ std::string ending(std::string_view text_before) {
   return fmt::format("{}{}{}", kOwnKey, checksum128(text_before), kEnd);
 }
 
-FileChecksums sums_of(const json& j) {
+uint64_t bytes_of(const json& j, const std::string& path) {  // a conversion would make any number of 1e300
+  const auto& value = j.at("bytes");
+  if (!value.is_number_unsigned()) bad_input("{}: 'bytes' is {}, expected a whole number", path, value.dump());
+  return value.get<uint64_t>();
+}
+
+FileChecksums sums_of(const json& j, const std::string& path) {
   FileChecksums sums;
-  sums.bytes = j.at("bytes").get<uint64_t>();
+  sums.bytes = bytes_of(j, path);
   sums.xxh3_128 = j.at("xxh3_128").get<std::string>();
   if (!j.contains("header")) return sums;
-  sums.header_bytes = j.at("header").at("bytes").get<uint64_t>();
+  sums.header_bytes = bytes_of(j.at("header"), path);
   sums.header_xxh3_64 = j.at("header").at("xxh3_64").get<std::string>();
   for (const auto& [name, sum] : j.at("tensors").items()) {
     sums.tensors_xxh3_64.emplace_back(name, sum.get<std::string>());
@@ -87,7 +93,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
       if (std::find(kFiles.begin(), kFiles.end(), name) == kFiles.end()) {
         bad_input("{}: file '{}' is none of a checkpoint's, expected {}", path, name, one_of(kFiles));
       }
-      manifest.files.emplace_back(name, sums_of(sums));
+      manifest.files.emplace_back(name, sums_of(sums, path));
     }
     for (const auto& name : kFiles) {
       if (name != "ema.safetensors" && manifest.find(name) == nullptr) bad_input("{}: lacks {}", path, name);
