@@ -85,7 +85,8 @@ run_sanitized() {
     if compgen -G "tests/$suite/*.cpp" >/dev/null; then present+=("test_$suite"); fi
   done
   # -O1 keeps both compiling and running short. No -Werror: GCC's warnings see ghosts in instrumented code.
-  build "$folder" "${present[*]}" -- -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1" "-DGFSA_SANITIZE=$sanitize"
+  build "$folder" "${present[*]}" -- -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1 -D_GLIBCXX_ASSERTIONS" \
+    "-DGFSA_SANITIZE=$sanitize"
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
   export LSAN_OPTIONS=suppressions=$PWD/tests/support/leaks_of_others.txt:print_suppressions=0
   local run=() names=${filter:-*}
