@@ -20,7 +20,8 @@ command -v gcovr >/dev/null || { echo "gcovr is missing: apt-get install gcovr" 
 
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true OMP_WAIT_POLICY=passive
 scripts/install_dependencies.sh
-cmake -S . -B build-coverage -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DGFSA_TESTS=ON -DGFSA_COVERAGE=ON >/dev/null
+cmake -S . -B build-coverage -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DGFSA_TESTS=ON -DGFSA_COVERAGE=ON \
+  -DGFSA_CUDA=OFF >/dev/null
 cmake --build build-coverage -j "$(nproc)"
 find build-coverage -name '*.gcda' -delete
 status=0
