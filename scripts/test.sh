@@ -75,7 +75,7 @@ run_all() {
 run_sanitized() {
   local folder suites passed=0 failed=0
   case $sanitize in
-    address,undefined) folder=build-asan suites="base config core autograd params formats data ops attention fuzz" ;;
+    address,undefined) folder=build-asan suites="base config core autograd params formats data ops attention optim fuzz" ;;
     # libgomp is not instrumented, so TSan sees races in every OpenMP region; the loader's threads are plain ones.
     thread) folder=build-tsan suites="data" ;;
     *) echo "--sanitize takes address,undefined or thread, not '$sanitize'" >&2; exit 2 ;;

@@ -15,9 +15,8 @@ constexpr auto kExplicit = AttentionForm::explicit_form;
 std::vector<double> flat(const Tensor& t) { return t.defined() ? t.to_vector<double>() : std::vector<double>{}; }
 
 // Output against the reference; the gradient of every input along random directions against its exact derivative.
-void expect_exact(const AttentionTestCase& c) {
+void expect_exact(const AttentionTestCase& c, const AttentionValues& x) {
   SCOPED_TRACE(c.text());
-  const AttentionValues x = make_values(c);
   const AttentionResult r = run_attention(c, x);
   EXPECT_LT(difference(r.out, reference_attention(c, x)), 1e-12);
   const struct {
@@ -39,6 +38,7 @@ void expect_exact(const AttentionTestCase& c) {
     }
   }
 }
+void expect_exact(const AttentionTestCase& c) { expect_exact(c, make_values(c)); }
 
 void expect_forms_agree(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12) {
   SCOPED_TRACE(c.text());
@@ -77,6 +77,25 @@ TEST(AttentionForms, EqualPlainLoopsWithExactDerivatives) {
           c.bias_heads = 2;
           c.packed = false;
           expect_exact(c);
+        }
+      }
+    }
+  }
+}
+
+// Both forms leave out what a coefficient of 0 or 1 makes needless, and nothing else.
+TEST(AttentionForms, CoefficientsOfZeroAndOne) {
+  for (const auto form : {kTwoPass, kExplicit}) {
+    for (const int64_t degree : {1, 2, 3}) {
+      const AttentionTestCase c{.degree = degree, .uniform = true, .form = form, .block_rows = 2};
+      for (int64_t j = 0; j < degree + 2; ++j) {
+        for (const double value : {0.0, 1.0}) {
+          AttentionValues x = make_values(c);
+          for (int64_t h = 0; h < c.heads; ++h) x.coefficients[static_cast<size_t>(h * (degree + 2) + j)] = value;
+          SCOPED_TRACE(fmt::format("coefficient {} is {}", j, value));
+          expect_exact(c, x);
+          x.coefficients[static_cast<size_t>(j)] = 0.3;  // the heads need not be alike
+          expect_exact(c, x);
         }
       }
     }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <vector>
 
 #include "core/philox.h"
@@ -77,6 +78,23 @@ TEST(Gemm, EqualsAPlainLoopForEveryFlagAndType) {
       for (int flags = 0; flags < 16; ++flags) check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
     }
   }
+}
+
+// On a processor without bf16 kernels: oneDNN is told, before it starts, to take this one for such.
+TEST(Gemm, WithoutBf16Kernels) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 1);
+        for (const Case c : {Case{3, 33, 7}, Case{1, 9, 5}, Case{20, 12, 65}, Case{5, 4, 2}}) {
+          for (const DType out : {DType::bf16, DType::f32}) {
+            for (int flags = 0; flags < 16; ++flags)
+              check(c, DType::bf16, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
+          }
+        }
+        std::exit(testing::Test::HasFailure() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(Gemm, EmptyDimensions) {

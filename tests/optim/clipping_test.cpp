@@ -58,6 +58,9 @@ TEST(Clip, ByNormByValueAndFactor) {
   config.clip_norm = 1.2 * norm;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
   EXPECT_FALSE(clip(*store, config).clipped);
+  config.clip_norm = norm + 1e-6;  // to the bit what makes the factor 1
+  EXPECT_EQ(clip(*store, config).scale.factor, 1);
+  EXPECT_FALSE(clip(*store, config).clipped);
   config.clip_norm = 100;
   config.clip_value = 0.25;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);

@@ -50,6 +50,7 @@ TEST(Ema, WarmupAsModelEmaV3) {
   EXPECT_DOUBLE_EQ(config.decay_at(8), 0.75);
   EXPECT_DOUBLE_EQ(config.decay_at(1000000), 0.999);
   EXPECT_EQ(with_decay(0.99).decay_at(1), 0.99);
+  EXPECT_EQ(EmaConfig{}.decay_at(8), 0);  // no average: nothing is kept
 }
 
 TEST(Ema, EvaluationSeesTheAverageAndTrainingComesBack) {

@@ -91,6 +91,19 @@ TEST_P(EveryOptimizer, InstructionSetsAgree) {
   simd::set_active(active);
 }
 
+TEST_P(EveryOptimizer, BoundAnewStartsAnew) {
+  const auto store = make_store(kShapes, DType::f32), other = make_store(kShapes, DType::f32);
+  OptimizerConfig used = optimizer_from(config_of(GetParam())), fresh = optimizer_from(config_of(GetParam()));
+  train(used.bind(*other), *other, 0, 2);
+  other->flat_values().copy_from(store->flat_values());
+  train(used.bind(*other), *other, 0, 2);
+  train(fresh.bind(*store), *store, 0, 2);
+  EXPECT_EQ(used.rule->steps(), 2);
+  EXPECT_EQ(used.rule->state().size(), fresh.rule->state().size());
+  EXPECT_EQ(used.rule->state_bytes(), fresh.rule->state_bytes());
+  EXPECT_TRUE(same_bits(store->flat_values(), other->flat_values()));
+}
+
 TEST_P(EveryOptimizer, PaddingStaysZeroAndOutsidersStay) {
   const auto store = make_store(kShapes, DType::f32);
   OptimizerConfig config = optimizer_from(config_of(GetParam()));
