@@ -29,11 +29,27 @@ struct Arena::Impl {
   using Blocks = std::map<char*, Block>;
 
   Device device;
+  bool every_block = false;  // DeviceBackend::wants_every_block(): no segments, no free blocks
   mutable std::mutex mutex;
   Blocks blocks;  // by address; neighbours in a segment are adjacent here
   FreeBlocks free_blocks;
   std::map<char*, uint64_t> segments;
   ArenaFigures figures;
+
+  void* allocate_one(uint64_t bytes) {
+    const std::lock_guard lock(mutex);
+    void* memory = backend(device).allocate(bytes);
+    if (memory == nullptr) {
+      fail("{}: out of memory: {} wanted, {} in use", device.text(), human_bytes(static_cast<double>(bytes)),
+           human_bytes(static_cast<double>(figures.current)));
+    }
+    blocks.emplace(static_cast<char*>(memory), Block{bytes, nullptr, false, {}});
+    figures.current += bytes;
+    figures.reserved += bytes;
+    figures.peak = std::max(figures.peak, figures.current);
+    ++figures.system_allocations;
+    return memory;
+  }
 
   static FreeBlocks::node_type new_node() {
     FreeBlocks one{{0, nullptr}};
@@ -115,13 +131,17 @@ struct Arena::Impl {
   }
 };
 
-Arena::Arena(Device device) : impl_(std::make_unique<Impl>()) { impl_->device = device; }
+Arena::Arena(Device device) : impl_(std::make_unique<Impl>()) {
+  impl_->device = device;
+  impl_->every_block = backend(device).wants_every_block();
+}
 
 Arena::~Arena() {
   for (const auto& [start, bytes] : impl_->segments) backend(impl_->device).release(start, bytes);
 }
 
 void* Arena::allocate(uint64_t bytes) {
+  if (impl_->every_block) return impl_->allocate_one(bytes);
   const uint64_t wanted = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   const std::lock_guard lock(impl_->mutex);
   auto fit = impl_->free_blocks.lower_bound({wanted, nullptr});
@@ -151,6 +171,12 @@ void Arena::release(void* block) {
   const auto it = impl_->blocks.find(static_cast<char*>(block));
   if (it == impl_->blocks.end() || it->second.free) fail("arena: released a block that is not in use");
   impl_->figures.current -= it->second.bytes;
+  if (impl_->every_block) {
+    backend(impl_->device).release(block, it->second.bytes);
+    impl_->figures.reserved -= it->second.bytes;
+    impl_->blocks.erase(it);
+    return;
+  }
   impl_->make_free(it);
 }
 

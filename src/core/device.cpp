@@ -10,6 +10,7 @@
 #include "base/strings.h"
 #include "base/threads.h"
 #include "core/cpu/simd.h"
+#include "core/cuda/runtime.h"
 
 namespace gfsa {
 namespace {
@@ -48,19 +49,33 @@ class CpuBackend : public DeviceBackend {
 
 }  // namespace
 
-std::string Device::text() const { return type == DeviceType::cpu ? "cpu" : fmt::format("cuda:{}", index); }
+std::string Device::text() const {
+  if (type == DeviceType::cpu) return "cpu";
+  return type == DeviceType::emulated ? "emulated" : fmt::format("cuda:{}", index);
+}
 
-std::string why_no_cuda() { return "this build has no CUDA back end"; }
+std::string why_no_cuda() { return cuda::why_not(); }
 
 DeviceBackend& backend(Device device) {
   static CpuBackend cpu;
   if (device.type == DeviceType::cpu) return cpu;
-  bad_input("device: '{}' cannot be used: {}; use device: cpu", device.text(), why_no_cuda());
+  if (device.type == DeviceType::emulated) {
+#ifdef GFSA_HAS_EMULATED
+    return emulated::runtime(device.index);
+#else
+    bad_input("device: 'emulated' cannot be used: this build has none (cmake -DGFSA_EMULATED=ON); use device: cpu");
+#endif
+  }
+  if (const std::string why = why_no_cuda(); !why.empty()) {
+    bad_input("device: '{}' cannot be used: {}; use device: cpu", device.text(), why);
+  }
+  return cuda::runtime(device.index);
 }
 
 Device parse_device(const std::string& text) {
   if (text == "cpu") return {};
   if (text == "cuda") return {DeviceType::cuda, 0};
+  if (text == "emulated") return {DeviceType::emulated, 0};
   if (text.starts_with("cuda:")) {
     int index = -1;
     const char* end = text.data() + text.size();

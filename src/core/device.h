@@ -9,13 +9,14 @@
 
 namespace gfsa {
 
-enum class DeviceType : unsigned char { cpu, cuda };
+// emulated: kernels of GPUs on the host, every access checked (core/cuda/device.h); where the build has it.
+enum class DeviceType : unsigned char { cpu, cuda, emulated };
 
 struct Device {
   DeviceType type = DeviceType::cpu;
   int index = 0;
   bool operator==(const Device&) const = default;
-  std::string text() const;  // "cpu", "cuda:0"
+  std::string text() const;  // "cpu", "cuda:0", "emulated"
 };
 
 // What the arena and tensors need of a device. Work is ordered as issued; synchronize() waits for all of it.
@@ -30,11 +31,13 @@ class DeviceBackend {
   virtual void zero(void* memory, size_t bytes) = 0;
   virtual void synchronize() = 0;
   virtual std::string description() const = 0;  // "AMD EPYC, 2 cores, AVX-512"
+  // The arena keeps nothing back and cuts nothing: each block is an allocation of its own, whose bounds are checked.
+  virtual bool wants_every_block() const { return false; }
 };
 
 // Throws bad input for a device this build or machine does not have, saying which is the case.
 DeviceBackend& backend(Device device);
-// "cpu", "cuda", "cuda:1"; bad input otherwise.
+// "cpu", "cuda", "cuda:1", "emulated"; bad input otherwise.
 Device parse_device(const std::string& text);
 // Why `device: cuda` cannot be used here, or "" if it can.
 std::string why_no_cuda();

@@ -9,22 +9,23 @@
 namespace gfsa {
 
 // bfloat16: the upper half of an IEEE binary32. Conversion from float rounds to nearest even; NaN stays NaN.
+// constexpr throughout: such functions run in kernels as well.
 struct bfloat16 {
   uint16_t bits = 0;
   bfloat16() = default;
   bfloat16(const bfloat16&) = default;
   // Written out: GCC 12 does not vectorise a loop that stores through the implicit one.
-  bfloat16& operator=(const bfloat16& other) {
+  constexpr bfloat16& operator=(const bfloat16& other) {
     bits = other.bits;
     return *this;
   }
-  explicit bfloat16(float x) {
+  constexpr explicit bfloat16(float x) {
     const auto u = std::bit_cast<uint32_t>(x);
     const uint32_t rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) >> 16;
     bits = static_cast<uint16_t>((u & 0x7FFFFFFFu) > 0x7F800000u ? (u >> 16) | 0x40u : rounded);
   }
-  explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-  explicit operator double() const { return static_cast<float>(*this); }
+  constexpr explicit operator float() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  constexpr explicit operator double() const { return static_cast<float>(*this); }
 };
 
 enum class DType : uint8_t { f64, f32, bf16, i64, i32, u8, boolean };

@@ -32,7 +32,7 @@ struct RandomKey {
 };
 
 // Four 32-bit numbers for counter (index, sample, step). Inline and branch-free, so that loops over it vectorise.
-inline std::array<uint32_t, 4> philox(const RandomKey& k, uint32_t sample, uint64_t index) {
+constexpr std::array<uint32_t, 4> philox(const RandomKey& k, uint32_t sample, uint64_t index) {
   uint32_t c0 = static_cast<uint32_t>(index), c1 = static_cast<uint32_t>(index >> 32), c2 = sample, c3 = k.step;
   uint32_t k0 = static_cast<uint32_t>(k.key), k1 = static_cast<uint32_t>(k.key >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -45,7 +45,7 @@ inline std::array<uint32_t, 4> philox(const RandomKey& k, uint32_t sample, uint6
 }
 
 // [0, 1), 24 bits.
-inline float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+constexpr float uniform_from_bits(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
 
 // A sequential reader over one (key, sample): for host code such as augmentation, shuffles and initialisers.
 class RandomSequence {

@@ -203,7 +203,7 @@ std::string why_not() {
     int driver = 0, runtime_version = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime_version);
-    if (driver == 0) return "this machine has no NVIDIA driver; install one, or use device: cpu";
+    if (driver == 0) return "this machine has no NVIDIA driver";
     return fmt::format("the NVIDIA driver is too old (for CUDA {}.{}, this program needs {}.{}); update the driver",
                        driver / 1000, driver % 1000 / 10, runtime_version / 1000, runtime_version % 1000 / 10);
   }

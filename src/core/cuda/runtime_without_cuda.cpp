@@ -6,9 +6,7 @@ namespace gfsa::cuda {
 
 int device_count() { return 0; }
 
-std::string why_not() {
-  return "this build has no kernels for GPUs; build it where the CUDA toolkit is installed (cmake -DGFSA_CUDA=ON)";
-}
+std::string why_not() { return "this build has no CUDA back end"; }
 
 DeviceRuntime& runtime(int) { bad_input("device: 'cuda' cannot be used: {}", why_not()); }
 

@@ -86,8 +86,9 @@ void check_global(uintptr_t address, AddressRange range, const Where& where) {
     now.flags = mask;
     now.site = site_of(where);
     if constexpr (kKind == AccessKind::read) {
-      if (!harmless(word.write, me)) [[unlikely]]
+      if (!harmless(word.write, me) || (word.write.flags & kMany)) [[unlikely]] {
         check_global_word(kKind, word, now, address);
+      }
       if (harmless(word.read, me)) {
         word.read = now;
       } else if (word.read.block != now.block) {
@@ -131,8 +132,9 @@ void check_shared(uint32_t address, AddressRange range, const Where& where) {
     now.flags = mask;
     now.site = site_of(where);
     if constexpr (kKind == AccessKind::read) {
-      if (!Block::ordered(me, word.write)) [[unlikely]]
+      if (!Block::ordered(me, word.write) || (word.write.flags & kMany)) [[unlikely]] {
         check_shared_word(kKind, word, now, address);
+      }
       note_shared_read(word, me, now);
     } else {
       if (!Block::ordered(me, word.write) || !Block::ordered(me, word.read) || word.more != 0 ||

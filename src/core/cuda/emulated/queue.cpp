@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <utility>
 
 namespace gfsa::emulator {
 namespace {
@@ -115,6 +116,7 @@ void Queue::add(StreamState* stream, Work work) {
 }
 
 void Queue::run_until(const std::function<bool()>& done) {
+  if (late_ != nullptr) std::rethrow_exception(std::exchange(late_, nullptr));
   if (done()) return;
   // These stay behind unless nobody else can go on.
   std::vector<StreamState*> lazy;
@@ -149,6 +151,14 @@ void Queue::run_until(const std::function<bool()>& done) {
       s->queue.clear();
     }
     throw;
+  }
+}
+
+void Queue::run_quietly(const std::function<bool()>& done) noexcept {
+  try {
+    run_until(done);
+  } catch (...) {
+    late_ = std::current_exception();
   }
 }
 

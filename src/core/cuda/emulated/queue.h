@@ -80,6 +80,8 @@ class Queue {
   // Runs work until `done()`; throws the first Finding, after which all waiting work is dropped.
   void run_until(const std::function<bool()>& done);
   void run_all();
+  // The same from a destructor, which must not throw: a Finding waits for the next run_until().
+  void run_quietly(const std::function<bool()>& done) noexcept;
   void run_recorded(const Recording& recording);
   // Streams that joined this recording work as usual again.
   void leave_recording(const Recording& recording);
@@ -93,6 +95,7 @@ class Queue {
   Choice choice_;
   std::unique_ptr<Block> block_;
   uint32_t launches_ = 0;
+  std::exception_ptr late_;
   std::recursive_mutex mutex_;
 };
 Queue& queue();

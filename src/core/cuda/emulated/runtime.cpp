@@ -50,7 +50,7 @@ class EmulatedRuntime : public DeviceRuntime {
     if (s->recording == nullptr) {
       queue().add(s, {[begin] { global_memory().release(begin); }, nullptr, nullptr});
       // Nobody may ever wait for it: memory that only waits to be released is released now and then.
-      if (s->queue.size() > kLongQueue) queue().run_until([&] { return s->queue.empty(); });
+      if (s->queue.size() > kLongQueue) queue().run_quietly([&] { return s->queue.empty(); });
     } else {
       s->recording->freed.push_back({begin, begin + bytes});
       queue().add(s, {[begin, bytes] { global_memory().make_freed({begin, begin + bytes}); }, nullptr, nullptr});
@@ -78,6 +78,8 @@ class EmulatedRuntime : public DeviceRuntime {
     queue().run_all();
   }
   std::string description() const override { return fmt::format("emulated device, limits of {}", limits().name); }
+
+  bool wants_every_block() const override { return true; }
 
   Stream create_stream() override {
     const Lock lock(queue().mutex());

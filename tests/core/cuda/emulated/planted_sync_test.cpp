@@ -68,7 +68,7 @@ TEST(PlantedSync, ShuffleFromALaneThatTheMaskDoesNotName) {
       [&] { launch(ReadsOutsideOfMask{}, {.grid = {1}, .block = {32}}, y.data()); });
 }
 
-PLANTED(NotInItsMask, Global<float> y) { BUG store(y, lane(), shuffle_xor(1.0f, 1, 0x7FFFFFFFu)); }
+PLANTED(NotInItsMask, Global<float> y) { BUG store(y, lane(), shuffle(1.0f, 0, 0x7FFFFFFFu)); }
 TEST(PlantedSync, LaneOutsideOfItsOwnMask) {
   Array<float> y(runtime(), 32);
   expect_finding_at_bug<NotInItsMask>(FindingKind::inactive_lane, {"does not name the calling lane", "thread 31 "},
