@@ -15,6 +15,8 @@ namespace {
 namespace context = boost::context::detail;
 constexpr size_t kStack = size_t{256} << 10;  // touched pages only; AddressSanitizer's frames are large
 constexpr size_t kGuard = 4096;
+// Stacks begin at different places of their pages, or all of them would want the same lines of the cache.
+constexpr size_t kStagger = 832, kStaggerOver = size_t{64} << 10;
 }  // namespace
 
 struct Block::Stacks {
@@ -67,7 +69,8 @@ void Block::make_context(Thread& t) {
   const size_t id = static_cast<size_t>(&t - thread_.data());
   char* stack = stacks_->of(id);
   t.fake_stack = nullptr;
-  t.context = context::make_fcontext(stack + kStack, kStack - kGuard,
+  const size_t unused = id * kStagger % kStaggerOver;
+  t.context = context::make_fcontext(stack + kStack - unused, kStack - kGuard - unused,
                                      [](context::transfer_t from) { enter(from.fctx, from.data); });
 }
 
