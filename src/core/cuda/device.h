@@ -54,8 +54,8 @@
 // Functions of a kernel that access memory for their caller take a last argument `Where where = Where::current()` and
 // pass it on, so that findings name the caller's line.
 //
-// What the emulated device costs, in processor time of one core (2.6 GHz EPYC, -O3; test EmulatedDevice.Speed): a global
-// load 6 ns, a shared load 8 ns, a barrier 40 ns and a shuffle 35 ns a thread, an mma of a warp 2.1 us.
+// What the emulated device costs, in processor time of one core (2.6 GHz EPYC, -O3; test EmulatedDevice.Speed): a
+// global load 6 ns, a shared load 8 ns, a barrier 40 ns and a shuffle 35 ns a thread, an mma of a warp 2.1 us.
 #pragma once
 
 #include <cmath>

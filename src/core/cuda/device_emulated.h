@@ -97,7 +97,7 @@ inline void arrive_named(uint32_t id, uint32_t threads, Where where = Where::cur
   current_block->named_barrier(id, threads, false, where);
 }
 inline void fence_block() {}
-inline void fence_device() {}
+inline void fence_device() { current_block->fence_device(); }
 
 // What a launch needs to know of one argument.
 template <class A>

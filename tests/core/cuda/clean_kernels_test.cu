@@ -39,6 +39,47 @@ DEVICE_TEST(Clean, Reduction) {
   }
 }
 
+// The block that comes last adds up what all have written.
+struct LastBlockSums {
+  static constexpr const char* kName = "last_block_sums";
+  GFSA_DEVICE void operator()(Global<const float> x, Global<float> parts, Global<uint32_t> counter, Global<float> sum,
+                              bool fence) const {
+    GFSA_SHARED(uint32_t, ticket, 1);
+    const float part = warp_sum(load(x, global_x()));
+    if (thread_x() == 0) {
+      store(parts, block_x(), part);
+      if (fence) fence_device();
+      store(ticket, 0, atomic_add(counter, 0, 1u));
+      fence_device();
+    }
+    sync_block();
+    if (load(ticket, 0) + 1 < grid_dim_x() || thread_x() != 0) return;
+    float total = 0;
+    for (uint32_t b = 0; b < grid_dim_x(); ++b) total += load(parts, b);
+    store(sum, 0, total);
+    store(counter, 0, 0u);  // for the next launch
+  }
+};
+DEVICE_TEST(Clean, LastBlockReduction) {
+  const auto x = counting<float>(320);
+  Array<float> from(device, x);
+  Array<uint32_t> counter(device, std::vector<uint32_t>{0});
+  for (uint64_t seed = 0; seed < kSchedules; ++seed) {
+    choose_schedule(seed);
+    Array<float> parts(device, 10), sum(device, 1);
+    launch(LastBlockSums{}, {.grid = {10}, .block = {32}}, from.data(), parts.data(), counter.data(), sum.data(), true);
+    EXPECT_EQ(sum.values(), std::vector<float>{319 * 320 / 2});
+  }
+}
+#ifdef GFSA_EMULATED
+DEVICE_TEST(Clean, LastBlockReductionNeedsItsFence) {
+  Array<float> from(device, counting<float>(320)), parts(device, 10), sum(device, 1);
+  Array<uint32_t> counter(device, std::vector<uint32_t>{0});
+  launch(LastBlockSums{}, {.grid = {10}, .block = {32}}, from.data(), parts.data(), counter.data(), sum.data(), false);
+  EXPECT_THROW(device.synchronize(), emulator::Finding);
+}
+#endif
+
 struct Transpose {
   static constexpr const char* kName = "transpose";
   GFSA_DEVICE void operator()(Global<const float> x, Global<float> y, int rows, int columns) const {

@@ -98,7 +98,7 @@ void check_global_word(AccessKind kind, WordHistory& word, const Access& now, ui
   const Access& r = word.read;
   if (r.launch != now.launch) {
     word.read = {};
-  } else if ((r.flags & now.flags & kBytes) && (!harmless(r, me) || (r.flags & kManyBlocks))) {
+  } else if ((r.flags & now.flags & kBytes) && (!harmless(r, me) || after_others(r, now))) {
     race((r.flags & kManyBlocks) ? "read, and reads by other blocks" : "read", r);
   }
 }

@@ -44,7 +44,8 @@ void for_words(uintptr_t offset, F&& f) {
 
 // Is `past` something that an access at the same word cannot collide with: another launch, the same thread, or before.
 inline bool harmless(const Access& past, const Thread& me) {
-  return past.launch != me.access.launch || (past.block == me.access.block && Block::ordered(me, past));
+  if (past.launch != me.access.launch) return true;
+  return past.block == me.access.block ? Block::ordered(me, past) : current_block->knows(past.block);
 }
 
 constexpr uint16_t kMany = kManyBlocks | kManyThreads;
@@ -52,7 +53,7 @@ constexpr uint16_t kMany = kManyBlocks | kManyThreads;
 // A plain access after atomics of several, of which the record names only the last.
 inline bool after_others(const Access& past, const Access& now) {
   if (past.launch != now.launch) return false;
-  if (past.flags & kManyBlocks) return true;
+  if (past.flags & kManyBlocks) return !current_block->knows_all();
   return (past.flags & kManyThreads) && past.block == now.block && past.thread == now.thread && past.clock == now.clock;
 }
 

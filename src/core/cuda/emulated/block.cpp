@@ -37,6 +37,8 @@ void Block::run(const LaunchInfo& launch, const std::function<void()>& kernel, C
     std::memset(static_cast<void*>(shared_map.words), 0, kSharedAddresses / 4 * sizeof(SharedWord));
     for (auto& list : readers_) list.clear();
   }
+  published_.clear();
+  fences_ = false;
   std::vector<uint32_t> order(launch.grid.count());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   current_block = this;
@@ -62,6 +64,7 @@ void Block::run_block(uint64_t block, Choice&) {
     t.state = ThreadState::ready;
     t.view.reset();
     t.atomics = 0;
+    t.fenced = false;
     t.copies.clear();
     t.group = 0;
     ready_.push_back(static_cast<uint16_t>(i));
@@ -76,6 +79,9 @@ void Block::run_block(uint64_t block, Choice&) {
   for (auto& named : named_) named = {};
   at_barrier_ = barrier_count_ = ended_ = 0;
   error_ = nullptr;
+  known_.clear();
+  seen_.clear();
+  known_count_ = 0;
 
   switch_to(take_ready());
   if (error_ == nullptr && ended_ < threads_) {
@@ -118,6 +124,33 @@ void Block::yield_sometimes() {
   if (ready_.empty() || choice_->below(8) != 0) return;
   make_ready(t);
   wait();
+}
+
+void Block::fence_device() {
+  fences_ = true;
+  current_thread->fenced = true;
+  if (seen_.empty()) return;
+  known_ = seen_;
+  known_count_ = static_cast<uint64_t>(std::count(known_.begin(), known_.end(), true));
+}
+
+void Block::order_by_atomic(uintptr_t address) {
+  if (!fences_) return;
+  const uint32_t self = current_thread->access.block;
+  auto& blocks = published_[address];
+  for (const uint32_t other : blocks) {
+    if (other == self) continue;
+    if (seen_.empty()) seen_.resize(launch_.grid.count());
+    seen_[other] = true;
+  }
+  if (!current_thread->fenced) return;
+  const auto publish = [&](uint32_t block) {
+    if (std::find(blocks.begin(), blocks.end(), block) == blocks.end()) blocks.push_back(block);
+  };
+  publish(self);
+  for (uint32_t other = 0; other < known_.size(); ++other) {
+    if (known_[other]) publish(other);
+  }
 }
 
 void Block::thread_ended() {

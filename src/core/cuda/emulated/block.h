@@ -9,11 +9,15 @@
 // order no memory accesses, as on the device.
 //
 // Blocks of a grid run one after another in random order; what they may not share is found by the words' histories.
+// Only one thing orders two blocks: a thread of the first that calls fence_device and then an atomic, and a thread of
+// the second whose atomic on the same word comes later, and then fence_device. What the first block had done until then
+// is before what the second does from then on.
 #pragma once
 
 #include <array>
 #include <functional>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "core/cuda/emulated/memory.h"
@@ -48,6 +52,7 @@ struct Thread {
   Where where;  // of the barrier or collective that it waits in
   uint32_t named = 0;
   uint32_t atomics = 0;  // in a row
+  bool fenced = false;
   std::vector<PendingCopy> copies;
   uint32_t group = 0;  // of the copies not yet committed
   void* context = nullptr;
@@ -124,6 +129,11 @@ class Block {
   void named_barrier(uint32_t id, uint32_t threads, bool waits, const Where& where);
   void collective(Collective kind, uint32_t mask, void* operand, Complete complete, const Where& where);
   void yield_sometimes();
+  void fence_device();
+  void order_by_atomic(uintptr_t address);
+  // Has this block learnt, in that way, of what the other did? Of what all others did?
+  bool knows(uint32_t other) const { return !known_.empty() && known_[other]; }
+  bool knows_all() const { return known_count_ + 1 == launch_.grid.count(); }
 
   // Is an access of this block, with that thread and clock, before everything that `me` does now?
   static bool ordered(const Thread& me, const Access& a) {
@@ -189,6 +199,10 @@ class Block {
   std::vector<Static> statics_;
   uint32_t shared_used_ = 0, static_used_ = 0;
   std::vector<std::vector<Access>> readers_;
+  std::unordered_map<uintptr_t, std::vector<uint32_t>> published_;  // by atomic word: blocks
+  bool fences_ = false;                                             // some thread of this launch called fence_device
+  std::vector<bool> known_, seen_;                                  // by block; seen: known after the next fence
+  uint64_t known_count_ = 0;
   std::exception_ptr error_;
   void* scheduler_context_ = nullptr;
   void* scheduler_fake_stack_ = nullptr;

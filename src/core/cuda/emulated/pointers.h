@@ -106,6 +106,7 @@ template <class T, class F>
 T update_at(Global<T> p, int64_t i, const Where& where, F&& f) {
   current_block->yield_sometimes();
   check_global<AccessKind::atomic, sizeof(T)>(p.address(i), p.range(), where);
+  current_block->order_by_atomic(p.address(i));
   T old;
   std::memcpy(&old, real_address(p.address(i)), sizeof(T));
   const T next = f(old);

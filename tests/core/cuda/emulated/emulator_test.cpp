@@ -107,6 +107,9 @@ double processor_ns() {
 }
 // Prints what docs/gpu-status.md says; fails only when something is ten times slower.
 TEST(EmulatedDevice, Speed) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "instrumented";
+#endif
   Array<float> x(runtime(), counting<float>(4096)), y(runtime(), 1024);
   const auto measure = [&](const char* what, double most_ns, double count, auto&& body) {
     runtime().synchronize();
