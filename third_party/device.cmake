@@ -12,8 +12,10 @@ if(NOT GFSA_CUDA STREQUAL "OFF")
       set(CMAKE_CUDA_ARCHITECTURES 80 90a-real CACHE STRING "GPU architectures, as CMake takes them")
     endif()
     enable_language(CUDA)
-    set(CMAKE_CUDA_STANDARD 20)
-    set(CMAKE_CUDA_EXTENSIONS OFF)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know yet that nvcc has C++20
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    endif()
     find_package(CUDAToolkit REQUIRED)
   elseif(GFSA_CUDA STREQUAL "ON")
     message(FATAL_ERROR "GFSA_CUDA=ON, but there is no nvcc: install the CUDA toolkit (13.0 or later), say where with "
