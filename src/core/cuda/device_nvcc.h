@@ -203,7 +203,7 @@ void launch_as(std::tuple<P...>*, const K& kernel, const Launch& how, A&&... arg
                                       static_cast<int>(how.shared_bytes)),
                  K::kName, how);
   }
-  const Stream stream = how.stream.handle == nullptr ? runtime().current_stream() : how.stream;
+  const Stream stream = how.stream.handle == nullptr ? current_runtime().current_stream() : how.stream;
   entry<<<dim3(how.grid.x, how.grid.y, how.grid.z), dim3(how.block.x, how.block.y, how.block.z), how.shared_bytes,
           static_cast<cudaStream_t>(stream.handle)>>>(kernel, static_cast<P>(arguments)...);
   check_launch(cudaGetLastError(), K::kName, how);

@@ -80,6 +80,7 @@ namespace cuda {
 std::string why_not();
 int device_count();
 DeviceRuntime& runtime(int index = 0);  // throws bad input with why_not()
+DeviceRuntime& current_runtime();       // of the GPU that the calling thread used last, at first cuda:0
 }  // namespace cuda
 
 namespace emulated {

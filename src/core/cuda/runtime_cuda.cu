@@ -81,7 +81,10 @@ class CudaRuntime : public DeviceRuntime {
     check(cudaStreamSynchronize(of(stream)), "stream");
     check(cudaStreamDestroy(of(stream)), "stream");
   }
-  Stream current_stream() override { return {current()}; }
+  Stream current_stream() override {
+    enter();  // a launch follows
+    return {current()};
+  }
   void set_current_stream(Stream stream) override { current_streams[static_cast<size_t>(index_)] = of(stream); }
   void synchronize(Stream stream) override {
     enter();
@@ -217,7 +220,7 @@ DeviceRuntime& runtime(int index) {
   static std::mutex mutex;
   static auto* runtimes = new std::array<std::unique_ptr<CudaRuntime>, kMaxDevices>;
   const std::lock_guard lock(mutex);
-  const int count = device_count();
+  static const int count = device_count();
   if (count == 0) bad_input("device: 'cuda' cannot be used: {}", why_not());
   if (index < 0 || index >= count)
     bad_input("device: 'cuda:{}' cannot be used: there are {} GPUs, from cuda:0", index, count);
@@ -225,5 +228,7 @@ DeviceRuntime& runtime(int index) {
   if (!slot) slot = std::make_unique<CudaRuntime>(index);
   return *slot;
 }
+
+DeviceRuntime& current_runtime() { return runtime(current_device < 0 ? 0 : current_device); }
 
 }  // namespace gfsa::cuda

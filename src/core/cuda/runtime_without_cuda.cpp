@@ -10,4 +10,6 @@ std::string why_not() { return "this build has no CUDA back end"; }
 
 DeviceRuntime& runtime(int) { bad_input("device: 'cuda' cannot be used: {}", why_not()); }
 
+DeviceRuntime& current_runtime() { return runtime(); }
+
 }  // namespace gfsa::cuda
