@@ -13,7 +13,7 @@
 #include "tasks/registry.h"
 #include "tasks/seed_comparison.h"
 #include "tasks/text_table.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/config_files.h"
 #include "train/dry_run.h"
 #include "train/run_directory.h"

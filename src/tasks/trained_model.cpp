@@ -9,7 +9,7 @@
 #include "core/device.h"
 #include "formats/tensor_file.h"
 #include "tasks/registry.h"
-#include "train/checkpoint_reader.h"
+#include "train/checkpoint/reader.h"
 #include "train/trainer.h"
 
 namespace gfsa::tasks {

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "core/arena.h"
-#include "train/checkpoint_writer.h"
+#include "train/checkpoint/writer.h"
 #include "train/evaluate.h"
 #include "train/memory_estimate.h"
 #include "train/run_directory.h"

@@ -10,7 +10,7 @@
 #include "core/arena.h"
 #include "optim/parameter_groups.h"
 #include "optim/registry.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 
 namespace gfsa::train {
 namespace {

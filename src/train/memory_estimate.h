@@ -24,7 +24,7 @@ struct MemoryEstimate {
   uint64_t eval_batches = 0;   // of an evaluation and its loader; the training loader's wait meanwhile
   uint64_t eval_forward = 0;
   uint64_t waiting_batches = 0;  // of train_batches: those that are in the loader during an evaluation
-  uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint_writer.h)
+  uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint/writer.h)
   bool snapshot_stays = false;   // a checkpoint is due before the last step: the copy's memory stays beside training
   // Beside the arena.
   uint64_t process = 0;    // program, libraries, compiled kernels, data that are held in memory: measured

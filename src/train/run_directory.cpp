@@ -119,7 +119,9 @@ void RunDirectory::rewind(const Position& position) {
   for (auto& row : read_metrics(env_, path_)) {
     if (row.step > position.step) continue;
     // The evaluation of this very step is still to be made, unless the checkpoint knows of it.
-    if (row.step == position.step && row.kind != "train" && row.kind != "non_finite" && position.evaluated_step != position.step) continue;
+    if (row.step == position.step && row.kind != "train" && row.kind != "non_finite" &&
+        position.evaluated_step != position.step)
+      continue;
     text += to_json(row) + "\n";
     kept.push_back(std::move(row));
   }

@@ -5,7 +5,7 @@
 //   metrics.jsonl       training figures, evaluations, learned coefficients (metrics.h)
 //   tensorboard/        the same as TensorBoard events
 //   lock                while a process is at work on it (run_lock.h)
-//   checkpoints/        what the run can go on from (checkpoint.h)
+//   checkpoints/        what the run can go on from (checkpoint/store.h)
 //   summary.md, curves.png   written when the run ends or is interrupted (summary.h)
 #pragma once
 
@@ -16,7 +16,7 @@
 #include "base/env.h"
 #include "formats/append_log.h"
 #include "formats/tensorboard.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/metrics.h"
 
 namespace gfsa::train {

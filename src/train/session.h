@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/non_finite.h"
 #include "train/run_config.h"
 

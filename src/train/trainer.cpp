@@ -9,7 +9,7 @@
 #include "config/printer.h"
 #include "config/reader.h"
 #include "core/arena.h"
-#include "train/checkpoint_keeper.h"
+#include "train/checkpoint/keeper.h"
 #include "train/evaluate.h"
 #include "train/memory_estimate.h"
 #include "train/non_finite.h"

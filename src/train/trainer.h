@@ -17,8 +17,9 @@ namespace gfsa::train {
 // summary or a log could not be written in the end, the exit code is 1.
 //
 // resume: goes on from the newest checkpoint in run_dir that is whole, bit for bit as if nothing had happened; damaged
-// ones are set aside with a warning (CheckpointStore::load_newest). A run that has none yet starts again. Bad input that lists each difference if config or data are not those of the run. Without resume, a
-// run_dir that holds a run is bad input.
+// ones are set aside with a warning (CheckpointStore::load_newest). A run that has none yet starts again. Bad input
+// that lists each difference if config or data are not those of the run. Without resume, a run_dir that holds a run is
+// bad input.
 int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env = Env::real());
 
 }  // namespace gfsa::train

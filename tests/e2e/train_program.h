@@ -12,7 +12,7 @@
 #include "base/env.h"
 #include "formats/tensor_file.h"
 #include "support/process.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/metrics.h"
 
 namespace gfsa {

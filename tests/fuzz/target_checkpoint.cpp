@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "fuzz/targets.h"
-#include "train/checkpoint_state.h"
-#include "train/manifest.h"
+#include "train/checkpoint/state.h"
+#include "train/checkpoint/manifest.h"
 
 namespace gfsa::fuzz {
 

@@ -7,7 +7,7 @@
 
 #include "core/arena.h"
 #include "tasks/tiny_run.h"
-#include "train/checkpoint_writer.h"
+#include "train/checkpoint/writer.h"
 #include "train/evaluate.h"
 
 namespace gfsa::tasks {

@@ -8,7 +8,7 @@
 #include "config/reader.h"
 #include "tasks/image_classification.h"
 #include "tasks/registry.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/run_config.h"
 
 namespace gfsa::tasks {

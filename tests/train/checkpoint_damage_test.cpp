@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "formats/safetensors.h"
-#include "train/checkpoint_reader.h"
-#include "train/manifest.h"
+#include "train/checkpoint/manifest.h"
+#include "train/checkpoint/reader.h"
 #include "train/tiny_checkpoint.h"
 
 namespace gfsa::train {

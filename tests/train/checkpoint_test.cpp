@@ -1,11 +1,11 @@
 // Checkpoint folders: what is kept, what a killed process leaves, which one a run goes on from.
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 
 #include <gmock/gmock.h>
 
 #include <filesystem>
 
-#include "train/manifest.h"
+#include "train/checkpoint/manifest.h"
 #include "train/tiny_checkpoint.h"
 
 namespace gfsa::train {

@@ -1,5 +1,5 @@
 // Checkpoints written beside the training: what the copy is of, who waits for whom, what a failure at any stage leaves.
-#include "train/checkpoint_writer.h"
+#include "train/checkpoint/writer.h"
 
 #include <gmock/gmock.h>
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "support/temporary_folder.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/fake_task.h"
 
 namespace gfsa::train {

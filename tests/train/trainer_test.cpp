@@ -8,7 +8,7 @@
 
 #include "base/threads.h"
 #include "support/temporary_folder.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 #include "train/fake_task.h"
 #include "train/metrics.h"
 

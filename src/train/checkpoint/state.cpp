@@ -1,4 +1,4 @@
-#include "train/checkpoint_state.h"
+#include "train/checkpoint/state.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "train/checkpoint_writer.h"
+#include "train/checkpoint/writer.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
-// checkpoint_writer.h -- checkpoints beside the training: the snapshot is copied on the training's thread, everything
+// writer.h -- checkpoints beside the training: the snapshot is copied on the training's thread, everything
 // slow (hashing, writing, fsync) happens on another, one checkpoint at a time.
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/env.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 
 namespace gfsa::train {
 

@@ -1,4 +1,4 @@
-// checkpoint_state.h -- where a run stands, and its text in a checkpoint (state.json).
+// state.h -- where a run stands, and its text in a checkpoint (state.json).
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ struct Position {
   int64_t best_step = -1;
   int64_t evaluated_step = -1;  // of last_eval
   Metrics last_eval;
-  // train.on_non_finite: steps that had no update, in a row (rollback: since a rollback_step with good steps before it);
-  // the last of them, or -1; and the step whose checkpoint a rollback returns to, or -1. That checkpoint must not be
-  // removed as an old one.
+  // train.on_non_finite: steps that had no update, in a row (rollback: since a rollback_step with good steps before
+  // it); the last of them, or -1; and the step whose checkpoint a rollback returns to, or -1. That checkpoint must not
+  // be removed as an old one.
   int64_t non_finite_in_a_row = 0;
   int64_t last_non_finite_step = -1;
   int64_t rollback_step = -1;

@@ -1,4 +1,4 @@
-#include "train/checkpoint_reader.h"
+#include "train/checkpoint/reader.h"
 
 #include "base/error.h"
 #include "train/non_finite.h"

@@ -1,4 +1,4 @@
-#include "train/checkpoint_keeper.h"
+#include "train/checkpoint/keeper.h"
 
 #include <vector>
 

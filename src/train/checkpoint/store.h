@@ -1,4 +1,4 @@
-// checkpoint.h -- what a run needs to go on, and nothing else, as a folder of files:
+// store.h -- what a run needs to go on, and nothing else, as a folder of files:
 //
 //   checkpoints/step-00001200/model.safetensors       weights by name (loads in timm or Python as it is)
 //                             ema.safetensors         averaged weights by the same names, if the run keeps them
@@ -19,7 +19,7 @@
 
 #include "base/env.h"
 #include "formats/tensor_file.h"
-#include "train/checkpoint_state.h"
+#include "train/checkpoint/state.h"
 
 namespace gfsa::train {
 

@@ -1,12 +1,12 @@
-// checkpoint_keeper.h -- a run's checkpoints as the training loop sees them: what is saved, what is kept, what is said
+// keeper.h -- a run's checkpoints as the training loop sees them: what is saved, what is kept, what is said
 // about it, what the run can return to.
 #pragma once
 
 #include <string>
 
 #include "base/env.h"
-#include "train/checkpoint.h"
-#include "train/checkpoint_writer.h"
+#include "train/checkpoint/store.h"
+#include "train/checkpoint/writer.h"
 #include "train/progress.h"
 #include "train/session.h"
 

@@ -1,4 +1,4 @@
-#include "train/checkpoint.h"
+#include "train/checkpoint/store.h"
 
 #include <algorithm>
 #include <cctype>
@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "train/checkpoint_reader.h"
-#include "train/manifest.h"
+#include "train/checkpoint/manifest.h"
+#include "train/checkpoint/reader.h"
 
 namespace gfsa::train {
 namespace {

@@ -1,4 +1,4 @@
-// checkpoint_reader.h -- a checkpoint folder, read so that damage cannot pass: nothing is given away before its
+// reader.h -- a checkpoint folder, read so that damage cannot pass: nothing is given away before its
 // checksum fitted the manifest's.
 #pragma once
 
@@ -7,8 +7,8 @@
 
 #include "base/env.h"
 #include "formats/tensor_file.h"
-#include "train/checkpoint_state.h"
-#include "train/manifest.h"
+#include "train/checkpoint/manifest.h"
+#include "train/checkpoint/state.h"
 
 namespace gfsa::train {
 
