@@ -136,15 +136,27 @@ TEST(AttentionOp, ErrorsNameWhatIsWrong) {
   expect_error(run([](In&, Opt& o) { o.heads = 4; }), {"6 columns", "4 heads"});
   expect_error(run([](In& in, Opt&) { in.v = random_tensor({2, 5, 6}, DType::f32, 1); }), {"v has shape [2, 5, 6]"});
   expect_error(run([](In& in, Opt&) { in.v = random_tensor({2, 4, 6}, DType::f64, 1); }), {"v", "f64"});
-  expect_error(run([](In& in, Opt&) {
-                 in.bias = random_tensor({1, 3, 4, 4}, DType::f32, 1);
-               }),
-               {"bias has shape [1, 3, 4, 4]", "[1 or 2, 1 or 2, 4, 4]"});
+  for (const Shape& shape :
+       {Shape{1, 3, 4, 4}, Shape{3, 1, 4, 4}, Shape{1, 2, 3, 4}, Shape{2, 1, 4, 5}, Shape{1, 4, 4}}) {
+    expect_error(run([shape](In& in, Opt&) { in.bias = random_tensor(shape, DType::f32, 1); }),
+                 {"bias has shape " + shape.text(), "[1 or 2, 1 or 2, 4, 4]"});
+  }
   expect_error(run([](In& in, Opt&) {
                  in.key_mask = Tensor::zeros({2, 3}, DType::boolean);
                }),
                {"key_mask has shape [2, 3]", "[2, 4]"});
   expect_error(run([](In& in, Opt&) { in.key_lengths = Tensor::from<int64_t>({2}, {1, 5}); }), {"key_lengths[1] is 5"});
+  expect_error(run([](In& in, Opt&) {
+                 in.key_lengths = Tensor::from<int64_t>({2}, {-1, 4});
+               }),
+               {"key_lengths[0] is -1"});
+  expect_error(run([](In& in, Opt&) {
+                 in.coefficients = random_tensor({2, 2}, DType::f32, 1);
+               }),
+               {"coefficients have shape [2, 2]"});
+  expect_error(run([](In&, Opt& o) { o.heads = 0; }), {"0 heads"});
+  expect_error(run([](In&, Opt& o) { o.dropout = -0.5; }), {"dropout is -0.5"});
+  expect_error(run([](In&, Opt& o) { o.block_rows = -1; }), {"block_rows is -1"});
   expect_error(run([](In& in, Opt&) {
                  in.coefficients = random_tensor({3, 4}, DType::f32, 1);
                }),

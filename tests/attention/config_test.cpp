@@ -69,6 +69,8 @@ TEST(AttentionConfig, WhichLayers) {
     EXPECT_EQ(some.filters_layer(layer, 6), layer == 1 || layer == 4);
   }
   expect_error([&] { some.filters_layer(0, 4); }, {"no layer 4", "0 to 3"});
+  expect_error([&] { even.filters_layer(6, 6); }, {"layer 6 of 6"});
+  expect_error([&] { even.filters_layer(-1, 6); }, {"layer -1 of 6"});
   ParameterStore store;
   even.build(Scope(store) / "blocks" / 0 / "attn", 2, 0, 2);
   even.build(Scope(store) / "blocks" / 1 / "attn", 2, 1, 2);
@@ -86,6 +88,8 @@ TEST(AttentionConfig, ErrorsNameTheKey) {
   expect_error([] { read("{variant: softmax, K: 3}"); }, {"K"});
   expect_error([] { read("{variant: gfsa, form: fast}"); }, {"attention.form"});
   expect_error([] { read("{variant: polynomial, degree: 0}"); }, {"attention.degree"});
+  expect_error([] { read("{variant: polynomial, degree: 17}"); }, {"attention.degree"});
+  EXPECT_EQ(read("{variant: polynomial, degree: 16}").filter->degree(), 16);
 }
 
 TEST(AttentionConfig, TwoPassCannotDropTheFilteredMatrix) {

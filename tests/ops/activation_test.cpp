@@ -81,6 +81,12 @@ TEST(Activation, TailsAreExactAndFinite) {
   }
 }
 
+TEST(Activation, SlopeOfReluAtZeroIsZero) {
+  const Tensor x = Tensor::from<float>({3}, {-1, 0, 1}), slope = Tensor::empty({3}, DType::f32);
+  activation_backward(Activation::relu, x, Tensor::full({3}, 2, DType::f32), slope);
+  EXPECT_EQ(slope.to_vector<double>(), (std::vector<double>{0, 0, 2}));
+}
+
 TEST(Activation, NaNStaysNaN) {
   for (Activation a : kAll) {
     const Tensor x = Tensor::full({17}, std::numeric_limits<double>::quiet_NaN(), DType::f32);
@@ -111,6 +117,14 @@ TEST(Activation, NamesAndErrors) {
   expect_error([] { gelu(Tensor::zeros({3}, DType::i64)); }, {"gelu", "i64"});
   expect_error([&] { activation_forward(Activation::relu, x.transpose(0, 1), x); }, {"contiguous"});
   expect_error([&] { activation_forward(Activation::relu, x, Tensor::zeros({3, 4}, DType::bf16)); }, {"bf16"});
+  expect_error([&] { activation_forward(Activation::relu, x, Tensor::zeros({3, 5}, DType::f32)); }, {"[3, 5]"});
+  const Tensor turned = Tensor::zeros({4, 3}, DType::f32).transpose(0, 1), longer = Tensor::zeros({13}, DType::f32);
+  for (const Tensor& wrong : {turned, longer}) {
+    expect_error([&] { activation_forward(Activation::relu, x, wrong); }, {"activation_forward", wrong.shape().text()});
+    expect_error([&] { activation_backward(Activation::relu, x, wrong, x); }, {"activation_backward"});
+    expect_error([&] { activation_backward(Activation::relu, x, x, wrong); }, {"activation_backward"});
+    expect_error([&] { activation_backward(Activation::relu, wrong, x, x); }, {"activation_backward"});
+  }
 }
 
 }  // namespace

@@ -87,6 +87,11 @@ TEST(CrossEntropy, RowsLongerThanAPiece) {
   OpInput rising = data({1, 2100});
   rising.shift = 80;
   check("logits about 80", rising, constant(classes(1, 2100, false)), {});
+  // The first piece's exponentials sum to 1 to the bit, and the second's are larger.
+  std::vector<double> logits(2100, -2000);
+  logits[0] = 0, logits[2099] = 3;
+  const double expected = 3 + std::log1p(std::exp(-3));
+  EXPECT_NEAR(cross_entropy(Tensor::from({1, 2100}, logits), Tensor::from<int64_t>({1}, {0})).item(), expected, 1e-12);
 }
 
 TEST(CrossEntropy, NormalizerSplitsABatch) {
@@ -148,6 +153,13 @@ TEST(CrossEntropy, Errors) {
         cross_entropy(logits, Tensor::from<int64_t>({2}, {0, 1}), {.label_smoothing = 2});
       },
       {"label_smoothing is 2"});
+  expect_error(
+      [&] {
+        cross_entropy(logits, Tensor::from<int64_t>({2}, {0, 1}), {.label_smoothing = 1.01});
+      },
+      {"label_smoothing is 1.01"});
+  EXPECT_NEAR(cross_entropy(logits, Tensor::from<int64_t>({2}, {0, 1}), {.label_smoothing = 1}).item(), std::log(3),
+              1e-6);
 }
 
 }  // namespace

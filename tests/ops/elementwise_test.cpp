@@ -90,6 +90,26 @@ TEST(Elementwise, AddMixesF32WithBf16) {
   EXPECT_EQ(sum.to_vector<double>()[0], 1 + 0x1p-20);
 }
 
+// Steps of 2 and 3 between neighbours, in each operand and in two dimensions that do not merge.
+TEST(Elementwise, TurnedOperands) {
+  for (const int64_t width : {2, 3}) {
+    const Tensor flat = random_tensor({4, 5, width}, DType::f64, 1), turned = flat.transpose(1, 2);
+    const Tensor straight = random_tensor({4, width, 5}, DType::f64, 2);
+    const Tensor dense = turned.contiguous();
+    expect_same_bits(sub(turned, straight), sub(dense, straight), "turned, straight");
+    expect_same_bits(sub(straight, turned), sub(straight, dense), "straight, turned");
+    expect_same_bits(sub(turned, turned), Tensor::zeros({4, width, 5}, DType::f64), "turned, turned");
+    const Tensor mask = random_tensor({4, width, 5}, DType::f64, 3);
+    std::vector<uint8_t> bits;
+    for (const double v : mask.to_vector<double>()) bits.push_back(v > 0 ? 1 : 0);
+    const Tensor choice = Tensor::from<uint8_t>({4, width, 5}, bits).to(DType::boolean);
+    expect_same_bits(where(choice, turned, straight), where(choice, dense, straight), "where turned, straight");
+    expect_same_bits(where(choice, straight, turned), where(choice, straight, dense), "where straight, turned");
+    const Tensor other = choice.transpose(1, 2).contiguous().transpose(1, 2);
+    expect_same_bits(where(other, straight, dense), where(choice, straight, dense), "where, turned mask");
+  }
+}
+
 TEST(Elementwise, OneTensorTwice) {
   check_op({.name = "x + x * x",
             .inputs = {data({5, 7})},

@@ -68,6 +68,20 @@ TEST(Linear, ErrorsNameBothShapes) {
       {"linear: weight is bf16, expected f32"});
 }
 
+TEST(ColumnSums, EverySize) {
+  for (const int64_t rows : {0, 1, 63, 64, 65, 129}) {
+    for (const int64_t columns : {0, 1, 31, 32, 33, 64, 65}) {
+      const Tensor x = test::random_tensor({rows, columns}, DType::f64, 5);
+      std::vector<double> expected(static_cast<size_t>(columns));
+      const auto values = x.to_vector<double>();
+      for (size_t i = 0; i < values.size(); ++i) expected[i % expected.size()] += values[i];
+      const Tensor sums = Tensor::full({columns}, 7, DType::f64);
+      column_sums(x, sums, false);
+      test::expect_close(sums, expected, 1e-13, fmt::format("{} x {}", rows, columns));
+    }
+  }
+}
+
 TEST(ColumnSums, SameBitsForAnyNumberOfThreadsAndAccurate) {
   const Tensor x = test::random_tensor({1000, 300}, DType::f32, 5);
   const Tensor sums = Tensor::zeros({300}, DType::f32);

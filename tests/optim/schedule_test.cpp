@@ -56,6 +56,15 @@ TEST(Schedule, EqualsTimmAndPyTorch) {
   }
 }
 
+TEST(Schedule, ASpanWithoutLengthIsOver) {
+  ScheduleSpan span;
+  span.begin = span.total = 5;
+  EXPECT_EQ(span.progress(5), 1);
+  span.begin = 7;
+  EXPECT_EQ(span.progress(6), 1);
+  EXPECT_EQ(at("{name: cosine, warmup_steps: 4, min_lr: 0.25}", 4, 4), 0.25);
+}
+
 TEST(Schedule, DeitsLog) {
   const ScheduleConfig deit = schedule_from(
       "{name: cosine, warmup_epochs: 5, warmup_lr: 1e-6, min_lr: 1e-5, per: epoch, warmup_prefix: false, epoch_lag: "

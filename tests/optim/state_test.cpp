@@ -94,8 +94,13 @@ TEST_P(EveryOptimizer, InstructionSetsAgree) {
 TEST_P(EveryOptimizer, BoundAnewStartsAnew) {
   const auto store = make_store(kShapes, DType::f32), other = make_store(kShapes, DType::f32);
   OptimizerConfig used = optimizer_from(config_of(GetParam())), fresh = optimizer_from(config_of(GetParam()));
+  // The first time with other groups.
+  used.groups.layer_decay = 0.5;
+  used.groups.lr_factors = {"*.b=2"};
   train(used.bind(*other), *other, 0, 2);
   other->flat_values().copy_from(store->flat_values());
+  used.groups.layer_decay = fresh.groups.layer_decay;
+  used.groups.lr_factors.clear();
   train(used.bind(*other), *other, 0, 2);
   train(fresh.bind(*store), *store, 0, 2);
   EXPECT_EQ(used.rule->steps(), 2);
