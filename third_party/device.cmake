@@ -3,7 +3,11 @@ option(GFSA_EMULATED "Build the emulated device, on which kernels run without a 
 set(GFSA_CUDA AUTO CACHE STRING "Compile kernels for GPUs: ON, OFF, or AUTO: where nvcc is found")
 set_property(CACHE GFSA_CUDA PROPERTY STRINGS AUTO ON OFF)
 
-if(NOT GFSA_CUDA STREQUAL "OFF")
+set(GFSA_COMPILE_CUDA ${GFSA_CUDA})
+if(GFSA_CUDA STREQUAL "AUTO" AND (GFSA_SANITIZE OR GFSA_COVERAGE))
+  set(GFSA_COMPILE_CUDA OFF)  # instrumented are the host's sources; nvcc knows nothing of these options
+endif()
+if(GFSA_COMPILE_CUDA)
   find_program(GFSA_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
   if(GFSA_NVCC)
     set(CMAKE_CUDA_COMPILER ${GFSA_NVCC})
@@ -11,18 +15,21 @@ if(NOT GFSA_CUDA STREQUAL "OFF")
       # PTX of the first one runs on everything newer.
       set(CMAKE_CUDA_ARCHITECTURES 80 90a-real CACHE STRING "GPU architectures, as CMake takes them")
     endif()
+    if(CMAKE_CXX_COMPILER_LAUNCHER AND NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})  # ccache knows nvcc
+    endif()
     enable_language(CUDA)
     if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know yet that nvcc has C++20
       set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
       set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
     endif()
     find_package(CUDAToolkit REQUIRED)
-  elseif(GFSA_CUDA STREQUAL "ON")
+  elseif(NOT GFSA_CUDA STREQUAL "AUTO")
     message(FATAL_ERROR "GFSA_CUDA=ON, but there is no nvcc: install the CUDA toolkit (13.0 or later), say where with "
                         "-DGFSA_NVCC=PATH, or use -DGFSA_CUDA=OFF")
   endif()
 endif()
-if(GFSA_NVCC AND NOT GFSA_CUDA STREQUAL "OFF")
+if(GFSA_NVCC AND GFSA_COMPILE_CUDA)
   set(GFSA_HAS_CUDA ON)
   message(STATUS "kernels are compiled for GPUs: ${CMAKE_CUDA_ARCHITECTURES}")
 else()
