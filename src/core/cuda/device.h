@@ -5,6 +5,7 @@
 //
 //   #include "core/cuda/device.h"
 //   namespace gfsa::GFSA_DEVICE_NAMESPACE {
+//   namespace {  // another file may have a kernel of this name
 //   struct Scale {
 //     static constexpr const char* kName = "scale";
 //     static constexpr int kMaxThreads = 256;  // optional
@@ -13,6 +14,7 @@
 //       if (i < n) store(y, i, a * load(x, i));
 //     }
 //   };
+//   }
 //   void scale(const float* x, float* y, float a, int64_t n) {
 //     launch(Scale{}, {.grid = {blocks_for(n, 256)}, .block = {256}, .op = "scale"}, x, y, a, n);
 //   }
