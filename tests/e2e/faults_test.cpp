@@ -27,7 +27,7 @@ class FaultsTest : public DisturbedRunTest {
     Env::real().remove_all(log);
     const std::string folder = std::filesystem::canonical(folder_.path()).string() + "/" + run;
     o.environment.insert(o.environment.end(),
-                         {{"LD_PRELOAD", std::string(GFSA_BINARY_DIR) + "/tests/libfaulty_files.so"},
+                         {{"LD_PRELOAD", test::preload(std::string(GFSA_BINARY_DIR) + "/tests/libfaulty_files.so")},
                           {"GFSA_FAULT_UNDER", folder},
                           {"GFSA_FAULT_LOG", log},
                           {"GFSA_FAULT", fault}});

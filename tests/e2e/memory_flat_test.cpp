@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "e2e/disturbed_run.h"
+#include "support/sanitized.h"
 
 namespace gfsa {
 namespace {
@@ -27,6 +28,9 @@ int64_t median(std::vector<int64_t> values) {
 class MemoryFlatTest : public TrainProgramTest {};
 
 TEST_F(MemoryFlatTest, OverManyStepsWithEvaluationsAndCheckpoints) {
+  if (test::kSanitizer != nullptr) {
+    GTEST_SKIP() << "the resident set is " << test::kSanitizer << "'s: shadow, history, memory kept after it was freed";
+  }
   const int64_t steps = soak(240, 2000), warm_up = soak(80, 200);
   test::Process process(
       command({"--config", "tiny.yaml", "run_dir=run", "train.epochs=null", fmt::format("train.steps={}", steps),

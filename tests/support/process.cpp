@@ -1,11 +1,13 @@
 #include "support/process.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <thread>
 
 #include "base/env.h"
@@ -83,6 +85,18 @@ ProcessResult Process::wait(double timeout_seconds) {
 
 ProcessResult run_process(const std::vector<std::string>& command, const ProcessOptions& options) {
   return Process(command, options).wait();
+}
+
+std::string preload(const std::string& library) {
+  for (const char* symbol : {"__asan_init", "__tsan_init"}) {
+    const void* found = ::dlsym(RTLD_DEFAULT, symbol);
+    Dl_info where{};
+    if (found == nullptr || ::dladdr(found, &where) == 0) continue;
+    // A runtime that is part of the program comes first by itself.
+    if (std::filesystem::path(where.dli_fname).filename().string().find("san.so") == std::string::npos) continue;
+    return std::string(where.dli_fname) + ":" + library;
+  }
+  return library;
 }
 
 }  // namespace gfsa::test

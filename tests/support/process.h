@@ -46,4 +46,8 @@ class Process {
 // Start and wait.
 ProcessResult run_process(const std::vector<std::string>& command, const ProcessOptions& options = {});
 
+// LD_PRELOAD for a child built as this program was: `library`, behind the runtime of its sanitizer, which must come
+// first and hands calls on to it.
+std::string preload(const std::string& library);
+
 }  // namespace gfsa::test

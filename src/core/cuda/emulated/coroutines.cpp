@@ -9,6 +9,9 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
 #endif
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
 
 namespace gfsa::emulator {
 namespace {
@@ -23,6 +26,8 @@ struct Block::Stacks {
   std::vector<char*> stacks;
   const void* scheduler_bottom = nullptr;
   size_t scheduler_size = 0;
+  std::vector<void*> fibers;  // ThreadSanitizer's, by thread
+  void* scheduler_fiber = nullptr;
   char* of(size_t id) {
     while (stacks.size() <= id) {
       void* memory =
@@ -50,6 +55,9 @@ Block::Block() : stacks_(std::make_unique<Stacks>()) {
 
 Block::~Block() {
   for (char* stack : stacks_->stacks) ::munmap(stack, kStack);
+#ifdef __SANITIZE_THREAD__
+  for (void* fiber : stacks_->fibers) __tsan_destroy_fiber(fiber);
+#endif
 }
 
 void Block::enter(void* transfer_context, void* data) {
@@ -69,6 +77,12 @@ void Block::make_context(Thread& t) {
   const size_t id = static_cast<size_t>(&t - thread_.data());
   char* stack = stacks_->of(id);
   t.fake_stack = nullptr;
+#ifdef __SANITIZE_THREAD__
+  auto& fibers = stacks_->fibers;
+  if (fibers.size() <= id) fibers.resize(id + 1);
+  if (fibers[id] != nullptr) __tsan_destroy_fiber(fibers[id]);
+  fibers[id] = __tsan_create_fiber(0);
+#endif
   const size_t unused = id * kStagger % kStaggerOver;
   t.context = context::make_fcontext(stack + kStack - unused, kStack - kGuard - unused,
                                      [](context::transfer_t from) { enter(from.fctx, from.data); });
@@ -84,6 +98,11 @@ void Block::switch_to(Thread* next) {
   const void* bottom =
       next != nullptr ? stacks_->of(static_cast<size_t>(next - thread_.data())) : stacks_->scheduler_bottom;
   __sanitizer_start_switch_fiber(fake, bottom, next != nullptr ? kStack : stacks_->scheduler_size);
+#endif
+#ifdef __SANITIZE_THREAD__
+  if (self == nullptr) stacks_->scheduler_fiber = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(
+      next != nullptr ? stacks_->fibers[static_cast<size_t>(next - thread_.data())] : stacks_->scheduler_fiber, 0);
 #endif
   const context::transfer_t from = context::jump_fcontext(target, self);
   // Here again, resumed by some thread or by the scheduler.
