@@ -25,33 +25,36 @@
 // struct may be one). Functions of <cmath> with an f (expf, tanhf) and constexpr functions may be called; nvcc
 // contracts a * b + c, the host does not.
 //
+// clang-format off
 // Types
 //   Global<T>     T* __restrict__ on the GPU: no other argument names this memory if anybody writes it (checked for
-//   equal
-//                 addresses). InPlace<T>: another may. Shared<T>: shared memory. p + n and cast<U>(p) work on all.
+//                 equal addresses). InPlace<T>: another may. Shared<T>: shared memory. p + n, cast<U>(p) work on all.
 //   Vector<T, N>  N elements, aligned to their size: 4, 8 or 16 bytes. v[i].
-// Indices         thread_x() block_x() block_dim_x() grid_dim_x() and y, z; thread_rank() lane() warp(); global_x():
-// int64 Memory          load(p, i)  store(p, i, v)  load_vector<N>(p, i)  store_vector(p, i, v): i counts elements
-// Shared memory   GFSA_SHARED(float, tile, 32 * 33); declares Shared<float> tile; dynamic_shared<T>(first_byte, count)
-// Atomics         atomic_add atomic_max (float, int32, uint32, uint64)  atomic_cas (int32, uint32, uint64, float by its
-//                 bits): (p, i, v), give back the old value
+// Indices         thread_x() block_x() block_dim_x() grid_dim_x() and y, z; thread_rank() lane() warp();
+//                 global_x(): int64
+// Memory          load(p, i)  store(p, i, v)  load_vector<N>(p, i)  store_vector(p, i, v): i counts elements
+// Shared memory   GFSA_SHARED(float, tile, 32 * 33); declares Shared<float> tile;
+//                 dynamic_shared<T>(first_byte, count)
+// Atomics         atomic_add atomic_max atomic_cas (float, int32, uint32, uint64): (p, i, v), cas (p, i, expected,
+//                 desired); give back the old value
 // Barriers        sync_block()  sync_block_or/and/count(predicate)  sync_warp(mask)  fence_block()  fence_device()
 //                 sync_named(id, threads)  arrive_named(id, threads): id 1 to 15, threads a multiple of 32
-// Warp            shuffle(v, lane)  shuffle_up/down(v, n)  shuffle_xor(v, mask)  vote_any/all/ballot(predicate)
-//                 warp_sum(v)  warp_max(v): in every lane, by a butterfly 16, 8, 4, 2, 1; all take a mask, default all
-//                 None of them orders memory accesses; sync_warp does.
+// Warp            shuffle(v, lane)  shuffle_up/down(v, n)  shuffle_xor(v, mask)  vote_any/all/ballot(predicate): a last
+//                 argument is the mask of lanes, default all. warp_sum(v)  warp_max(v): of all lanes, in every lane, by
+//                 a butterfly 16, 8, 4, 2, 1. None of them orders memory accesses; sync_warp does.
 // Copies          copy_async<bytes>(to, i, from, j): 4, 8 or 16 bytes, both sides aligned to them;
 //                 copy_async<bytes>(to, i, from, j, valid): reads `valid` bytes, the rest arrives as 0
 //                 copy_async_commit()  copy_async_wait<n>(): all groups of this thread but the last n
 //                 copy_async_wait_all()
 // Matrices        fragments as in the PTX manual; all lanes of the warp call
-//                 ldmatrix<n>(r, row)  ldmatrix_transposed<n>(r, row): n = 1, 2, 4 matrices of 8x8 bf16, lane l gives
-//                 the address of row l % 8 of matrix l / 8 (16 bytes, aligned); lanes from 8 n on may give anything
+//                 ldmatrix(r, row)  ldmatrix_transposed(r, row): r[1], r[2] or r[4] registers, as many 8x8 matrices of
+//                 bf16; lane l gives the address of row l % 8 of matrix l / 8 (16 bytes, aligned), lanes beyond anything
 //                 mma_bf16(d, a, b): m16n8k16, d += a b; a[4], b[2] pairs of bf16, d[4] f32
 //                 mma_tf32(d, a, b): m16n8k8, a[4], b[2] from to_tf32()
 // Conversions     to_float(bfloat16) to_bfloat16(float) pack_bf16(low, high) low_of(pair) high_of(pair) to_tf32(float)
 //                 bits_of(float) float_of(bits)
-// Approximations  exp2_fast log2_fast rsqrt_fast: 2 units in the last place; denormal arguments and results are 0
+// Approximations  exp2_fast log2_fast rsqrt_fast: 2^-21, relative (log2 near 1: absolute); denormals are 0
+// clang-format on
 //
 // Functions of a kernel that access memory for their caller take a last argument `Where where = Where::current()` and
 // pass it on, so that findings name the caller's line.
