@@ -55,8 +55,9 @@ INCLUDE = '#include "gfsa_mutant.h"\n'
 # word exactly, types.
 SKIPPED_CALLS = {"fail", "bad_input", "format", "human_bytes", "assert"}
 
-# context: the line it stands on, which names the place whatever is added above it.
-Mutant = collections.namedtuple("Mutant", "file line context kind before after start end tests")
+# context: the line it stands on, which names the place whatever is added above it; place: 2 for the second such change
+# on that line.
+Mutant = collections.namedtuple("Mutant", "file line context place kind before after start end tests")
 
 
 def tokens_between(source, start, end):
@@ -146,13 +147,16 @@ class Finder:
             self.add(cursor, "term", l)
 
     def mutants(self):
-        for line, kind, before, after, start, end in self.found:
+        places = collections.Counter()
+        for line, kind, before, after, start, end in sorted(self.found, key=lambda f: f[4]):
             context = self.source.splitlines()[line - 1].strip()
-            yield Mutant(self.path, line, context, kind, before, after, start, end, self.tests)
+            places[line, before, after] += 1
+            place = places[line, before, after]
+            yield Mutant(self.path, line, context, place, kind, before, after, start, end, self.tests)
 
 
 def is_equivalent(mutant, known):
-    return (str(mutant.file.relative_to(ROOT)), mutant.context, mutant.before, mutant.after) in known
+    return (str(mutant.file.relative_to(ROOT)), mutant.context, mutant.place, mutant.before, mutant.after) in known
 
 
 def tests_of(path):
@@ -173,7 +177,7 @@ def sources(only):
 
 
 def equivalent_mutations():
-    """Entries of four lines each: file, source line, `before -> after`, reason; a blank line between them."""
+    """Entries of four lines each, a blank line between them; the file's head explains them."""
     text = (pathlib.Path(__file__).parent / "equivalent_mutations.txt").read_text()
     known = set()
     for entry in text.split("\n\n"):
@@ -181,8 +185,9 @@ def equivalent_mutations():
         if not lines:
             continue
         file, context, change, _ = lines
+        change, place = re.fullmatch(r"(.*?)(?: \(place (\d+)\))?", change).groups()
         before, after = change.split(" -> ", 1)
-        known.add((file, context, before, after))
+        known.add((file, context, int(place or 1), before, after))
     return known
 
 
@@ -274,9 +279,9 @@ def build(mutants, jobs):
             del numbered[number]
 
 
-def run_test(program, number, seconds):
+def run_test(program, number, seconds, names="*"):
     environment = dict(os.environ, GFSA_MUTANT=str(number), OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
-    command = [WORK / "build" / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"]
+    command = [WORK / "build" / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1", f"--gtest_filter={names}"]
     try:
         run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds, cwd=WORK / "build",
                              errors="replace")
@@ -290,6 +295,11 @@ def run_test(program, number, seconds):
 
 def judge(job):
     number, mutant, limits = job
+    # First what is named like the file, then everything.
+    name = "".join(word.capitalize() for word in mutant.file.stem.split("_"))
+    caught = run_test(mutant.tests[0], number, limits[mutant.tests[0]], f"*{name}*")
+    if caught:
+        return number, f"{mutant.tests[0]}: {caught}"
     for program in mutant.tests:
         caught = run_test(program, number, limits[program])
         if caught:
