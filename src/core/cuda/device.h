@@ -48,7 +48,7 @@
 //                 copy_async_wait_all()
 // Matrices        fragments as in the PTX manual; all lanes of the warp call
 //                 ldmatrix(r, row)  ldmatrix_transposed(r, row): r[1], r[2] or r[4] registers, as many 8x8 matrices of
-//                 bf16; lane l gives the address of row l % 8 of matrix l / 8 (16 bytes, aligned), lanes beyond anything
+//                 bf16; lane l gives the address of row l % 8 of matrix l / 8 (16 bytes, aligned), others anything
 //                 mma_bf16(d, a, b): m16n8k16, d += a b; a[4], b[2] pairs of bf16, d[4] f32
 //                 mma_tf32(d, a, b): m16n8k8, a[4], b[2] from to_tf32()
 // Conversions     to_float(bfloat16) to_bfloat16(float) pack_bf16(low, high) low_of(pair) high_of(pair) to_tf32(float)
