@@ -14,7 +14,11 @@
 namespace gfsa::train {
 void apply_machine_settings(const RunConfig& config) {
   set_threads(config.threads);
-  backend(parse_device(config.device));  // throws if this machine or build lacks it
+  const Device device = parse_device(config.device);
+  backend(device);  // throws if this machine or build lacks it
+  if (device.type != DeviceType::cpu) {
+    bad_input("device: '{}' is there, but no operation has kernels for it yet; use device: cpu", device.text());
+  }
 }
 
 Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c) {
