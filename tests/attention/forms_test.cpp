@@ -230,5 +230,19 @@ TEST(AttentionForms, NothingOfTheSizeOfTheMatrixIsKept) {
   EXPECT_LT(memory.figures().peak - before, matrix / 2);
 }
 
+// A plain softmax walks through blocks of at most 512 KiB and leaves nothing but its result.
+TEST(AttentionForms, SoftmaxTakesOneBlock) {
+  const int64_t n = 900, size = 8;
+  AttentionInputs in;
+  in.qkv = Tensor::from<float>({1, n, 3 * size}, std::vector<float>(static_cast<size_t>(n * 3 * size), 0.1f));
+  require_grad(in.qkv);
+  Arena& memory = arena({});
+  const uint64_t before = memory.figures().current;
+  memory.reset_peak();
+  const Tensor y = attention(in, {});
+  EXPECT_LT(memory.figures().peak - before, y.bytes() + (512u << 10));
+  EXPECT_LT(memory.figures().current - before, y.bytes() + 1024);
+}
+
 }  // namespace
 }  // namespace gfsa::test

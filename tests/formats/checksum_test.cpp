@@ -2,6 +2,7 @@
 #include "formats/checksum.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 namespace gfsa {
 namespace {
@@ -24,6 +25,12 @@ TEST(Checksum, PiecesGiveTheSameAsTheWhole) {
       EXPECT_EQ(pieces.text128(), checksum128(text.substr(0, length))) << length << " " << piece;
     }
   }
+}
+
+TEST(Checksum, GivesItsMemoryBack) {
+  const size_t before = mallinfo2().uordblks;
+  for (int i = 0; i < 1000; ++i) Checksum().update("abc");
+  EXPECT_LT(mallinfo2().uordblks, before + 100000);
 }
 
 }  // namespace

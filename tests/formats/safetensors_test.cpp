@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "formats/format_files.h"
+#include "formats/safetensors_layout.h"
 
 namespace gfsa {
 namespace {
@@ -129,6 +130,9 @@ TEST(Safetensors, RefusesMalformedFilesByName) {
       {"{\"a\":{}}", 0, "f: tensor 'a': 'dtype' is missing"},
       {R"({"a":{"dtype":"F32","shape":[]}})", 0, "f: tensor 'a': 'data_offsets' is missing"},
       {R"({"a":{"dtype":1}})", 0, "f: tensor 'a': 'dtype' is 1, expected a string"},
+      {R"({"a":{"dtype":[0,4]}})", 0, "f: tensor 'a': 'dtype' is an array, expected a string"},
+      {R"({"a":{"dtype":"F32","data_offsets":[[0,4]]}})", 0,
+       "f: tensor 'a': 'data_offsets' holds an array, expected whole numbers from 0"},
       {R"({"a":{"dtype":"F32","shape":"x"}})", 0, "f: tensor 'a': 'shape' is the string \"x\", expected an array"},
       {R"({"a":{"dtype":"F32","shape":[-1]}})", 0, "f: tensor 'a': 'shape' holds -1, expected whole numbers from 0"},
       {R"({"a":{"dtype":"F32","shape":[1.5]}})", 0, "f: tensor 'a': 'shape' holds 1.5, expected whole numbers from 0"},
@@ -174,6 +178,15 @@ TEST(Safetensors, RefusesMalformedFilesByName) {
   EXPECT_EQ(bad_input_of([] { SafetensorsFile::open("/no/such.safetensors"); }),
             "/no/such.safetensors: cannot be read: No such file or directory");
   EXPECT_EQ(bad_input_of([] { SafetensorsFile::open("/"); }), "/: is a folder, expected a file");
+}
+
+TEST(Safetensors, AHeaderMustFitIntoItsFile) {
+  const uint64_t header = 10;
+  EXPECT_EQ(safetensors_header_bytes(&header, 8 + header, "f"), header);
+  for (uint64_t size = 8; size < 8 + header; ++size) {
+    EXPECT_EQ(bad_input_of([&] { safetensors_header_bytes(&header, size, "f"); }),
+              fmt::format("f: truncated: header of 10 bytes in a file of {}", size));
+  }
 }
 
 TEST(Safetensors, SurvivesDeepNesting) {

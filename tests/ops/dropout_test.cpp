@@ -84,6 +84,16 @@ TEST(Dropout, MaskOfAnyPiece) {
   simd::set_active(simd::supported());
 }
 
+TEST(Dropout, AnElementAtTheBoundIsKept) {
+  for (const uint64_t index : {0u, 1u, 2u, 3u, 7u}) {
+    const float p = uniform_from_bits(philox(kKey, 2, index / 4)[index % 4]);
+    EXPECT_TRUE(dropout_keeps(kKey, 2, index, p)) << index;
+    float mask = 0;
+    dropout_mask(&mask, 1, kKey, 2, index, p);
+    EXPECT_NE(mask, 0) << index;
+  }
+}
+
 TEST(Dropout, NothingToDo) {
   const Tensor x = random_tensor({3, 4}, DType::f32, 1);
   EXPECT_TRUE(dropout(x, 0, kKey, 0, true).shares_storage_with(x));

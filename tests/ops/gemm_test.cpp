@@ -39,7 +39,7 @@ void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool acc
   const auto b = operand(c.k, c.n, tb, gap, a_type, 2);
   const DType wide = a_type == DType::f64 ? DType::f64 : DType::f32;
   const Tensor add = test::random_tensor({c.n}, wide, 3);
-  const Tensor before = test::random_tensor({c.m, c.n + gap}, c_type, 4);
+  const Tensor before = test::random_tensor({c.m + 1, c.n + gap}, c_type, 4);
   const Tensor out = before.clone();
   Gemm g;
   g.a_type = a_type, g.c_type = c_type, g.transpose_a = ta, g.transpose_b = tb, g.accumulate = accumulate,
@@ -49,11 +49,11 @@ void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool acc
 
   const auto start = before.to_vector<double>(), got = out.to_vector<double>(), offset = add.to_vector<double>();
   const double tolerance = c_type == DType::bf16 ? 1e-2 : a_type == DType::f64 ? 1e-13 : 1e-5;
-  for (int64_t i = 0; i < c.m; ++i) {
+  for (int64_t i = 0; i <= c.m; ++i) {  // one row more than the product has
     for (int64_t j = 0; j < c.n + gap; ++j) {
       const auto at = static_cast<size_t>(i * (c.n + gap) + j);
-      if (j >= c.n) {
-        ASSERT_EQ(got[at], start[at]) << "the gap after row " << i << " was written to";
+      if (i == c.m || j >= c.n) {
+        ASSERT_EQ(got[at], start[at]) << "behind the product: row " << i << ", column " << j;
         continue;
       }
       double expected = (accumulate ? start[at] : 0) + (bias ? offset[static_cast<size_t>(j)] : 0),

@@ -87,8 +87,16 @@ TEST(Reduce, Max) {
 
 // More than one block of rows, of columns and of elements; forward only, since finite differences would take minutes.
 TEST(Reduce, SumOfManyBlocks) {
-  for (const Case& c :
-       std::vector<Case>{{{2, 8300}, {1}}, {{140, 260}, {0}}, {{2, 260, 3}, {1}}, {{130, 2, 30}, {0, 2}}}) {
+  for (const Case& c : std::vector<Case>{{{2, 8300}, {1}},
+                                         {{140, 260}, {0}},
+                                         {{2, 260, 3}, {1}},
+                                         {{130, 2, 30}, {0, 2}},
+                                         {{129, 2}, {0}},
+                                         {{128, 2}, {0}},
+                                         {{2, 8193}, {1}},
+                                         {{2, 8192}, {1}},
+                                         {{2, 3, 4, 5}, {0, 2}},
+                                         {{2, 3, 4, 5}, {1, 3}}}) {
     check_op({.name = fmt::format("sum of {}", c.shape.text()),
               .inputs = {data(c.shape)},
               .op = [&](auto& x) { return sum(x[0], c.dims); },

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/autograd.h"
 #include "ops/elementwise.h"
+#include "ops/reduce.h"
 #include "support/op_case.h"
 
 namespace gfsa::test {
@@ -47,6 +49,19 @@ TEST(View, Transpose) {
                   return reshape(transpose(x[0], 0, 1), {2, 6});
                 },
             .reference = picks({0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11})});
+}
+
+// The first gradient that arrives is a turned view, to which the second is added.
+TEST(View, AGradientIsAddedToATurnedOne) {
+  Tensor x = random_tensor({2, 3}, DType::f64, 1);
+  require_grad(x);
+  const Tensor w = random_tensor({3, 2}, DType::f64, 2), v = random_tensor({2, 3}, DType::f64, 3);
+  const Tensor second = mul(x, v), first = mul(transpose(x, 0, 1), w);
+  backward(add(sum(second), sum(first)));
+  std::vector<double> expected = v.to_vector<double>();
+  const auto turned = w.transpose(0, 1).contiguous().to_vector<double>();
+  for (size_t i = 0; i < expected.size(); ++i) expected[i] += turned[i];
+  expect_close(grad_of(x), expected, 1e-15, "gradient");
 }
 
 TEST(View, Expand) {
@@ -105,6 +120,11 @@ TEST(View, Concat) {
                   return concat({x[0], x[0]}, 0);
                 },
             .reference = picks({0, 1, 2, 3, 4, 0, 1, 2, 3, 4})});
+}
+
+TEST(View, ConcatOfOneIsItself) {
+  const Tensor x = random_tensor({2, 3}, DType::f32, 1);
+  EXPECT_TRUE(concat({x}, -1).shares_storage_with(x));
 }
 
 TEST(View, IndexSelect) {

@@ -87,6 +87,11 @@ TEST(ParameterGroups, LayersOfOtherFamilies) {
   EXPECT_EQ(layer_ids(*bert), (std::vector<int>{0, 1, 3, 4, 4}));
   const auto flat = make_store({{"weight", {2, 2}}, {"bias", {2}}}, DType::f32);
   EXPECT_EQ(layer_ids(*flat), (std::vector<int>{0, 0}));
+  const auto bare = make_store({{"blocks.0.w", {2, 2}}, {"blocks.1.w", {2, 2}}, {"head.w", {2}}}, DType::f32);
+  EXPECT_EQ(layer_ids(*bare), (std::vector<int>{1, 2, 3}));
+  // Numbers elsewhere, and other names in a container, are no blocks.
+  const auto mixed = make_store({{"blocks.0.w", {2}}, {"head.3.w", {2}}, {"blocks.last.w", {2}}}, DType::f32);
+  EXPECT_EQ(layer_ids(*mixed), (std::vector<int>{1, 2, 2}));
 }
 
 TEST(ParameterGroups, Factors) {

@@ -135,6 +135,38 @@ TEST_P(EveryOptimizer, PaddingStaysZeroAndOutsidersStay) {
 INSTANTIATE_TEST_SUITE_P(all, EveryOptimizer, testing::ValuesIn(optimizer_registry().names()),
                          [](const auto& info) { return info.param; });
 
+// Parameters longer than a segment: every element moves, and by one step.
+TEST_P(EveryOptimizer, MovesEveryElement) {
+  const auto store = make_store(kShapes, DType::f64);
+  OptimizerConfig config = optimizer_from(config_of(GetParam()));
+  config.bind(*store);
+  std::vector<double> before = store->flat_values().to_vector<double>();
+  train(*config.rule, *store, 0, 1);
+  const auto after = store->flat_values().to_vector<double>();
+  for (const Parameter& p : store->parameters()) {
+    int64_t still = 0;
+    double largest = 0, smallest = 1e9;
+    for (int64_t i = p.offset; i < p.offset + p.shape.numel(); ++i) {
+      const double moved = std::abs(after[static_cast<size_t>(i)] - before[static_cast<size_t>(i)]);
+      still += moved == 0 ? 1 : 0;
+      largest = std::max(largest, moved), smallest = std::min(smallest, moved);
+    }
+    EXPECT_LE(still, p.shape.numel() / 1000) << p.name << ": " << smallest << " to " << largest;
+  }
+}
+
+TEST(OptimizerState, SgdOfALongParameter) {
+  const auto store = make_store({{"long", {20001}}, {"next", {3}}}, DType::f64);
+  set_gradients(*store, 1);
+  std::vector<double> expected = store->flat_values().to_vector<double>();
+  const auto gradients = store->flat_grads().to_vector<double>();
+  for (size_t i = 0; i < expected.size(); ++i) expected[i] -= 0.5 * gradients[i];
+  OptimizerConfig sgd = optimizer_from("{name: sgd, lr: 0.5}");
+  sgd.bind(*store).step(0.5);
+  const auto values = store->flat_values().to_vector<double>();
+  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(values[i], expected[i], 1e-15) << i;
+}
+
 TEST(OptimizerState, NamesAndSizes) {
   const auto store = make_store({{"w", {4, 6}}, {"b", {6}}}, DType::f32);
   OptimizerConfig adamw = optimizer_from("adamw");
@@ -164,6 +196,20 @@ TEST(OptimizerState, OneErrorListsEverythingAndChangesNothing) {
     EXPECT_NE(e.message().find("unexpected optimizer state exp_avg_sqr"), std::string::npos) << e.message();
   }
   EXPECT_EQ(optimizer.steps(), 0);
+}
+
+TEST(OptimizerState, RangesOfSettings) {
+  for (const char* wrong :
+       {"{name: sgd, momentum: 1}", "{name: sgd, momentum: -0.1}", "{name: adamw, betas: [1, 0.9]}",
+        "{name: adamw, betas: [0.9, -0.1]}", "{name: adamw, eps: -1}", "{name: lion, betas: [0.9, 1]}",
+        "{name: lamb, betas: [0.9, 1]}", "{name: adafactor, d: 0.9}", "{name: adafactor, beta2_decay: 0.5}",
+        "{name: sgd, lr: -1}", "{name: sgd, weight_decay: -1}"}) {
+    EXPECT_THROW(optimizer_from(wrong), Error) << wrong;
+  }
+  for (const char* right : {"{name: sgd, lr: 0, momentum: 0.5}", "{name: adamw, betas: [0, 0], eps: 0}",
+                            "{name: adafactor, d: 1, beta2_decay: 0, eps1: 0.5, eps2: 0}"}) {
+    EXPECT_NO_THROW(optimizer_from(right)) << right;
+  }
 }
 
 TEST(OptimizerState, MistakesOfTheCaller) {
