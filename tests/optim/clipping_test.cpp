@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "base/threads.h"
 #include "optim/clipping.h"
 #include "optim/small_store.h"
@@ -40,6 +41,11 @@ TEST(GradientNorm, SameBitsForAnyNumberOfThreads) {
 
 TEST(GradientNorm, HugeF32ElementsDoNotOverflow) {
   EXPECT_NEAR(l2_norm(Tensor::full({4}, 3e38, DType::f32)), 6e38, 1e32);
+}
+
+TEST(GradientNorm, NeedsContiguousMemoryOfTheCpu) {
+  EXPECT_THROW(l2_norm(Tensor::zeros({3, 2}, DType::f32).transpose(0, 1)), Error);
+  EXPECT_THROW(l2_norm(Tensor::empty({3}, DType::f32, {DeviceType::emulated, 0})), Error);
 }
 
 TEST(Clip, ByNormByValueAndFactor) {
