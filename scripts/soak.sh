@@ -59,7 +59,7 @@ fi
 # shellcheck disable=SC2086
 if [ -n "$asan" ]; then
   cmake -S . -B build-asan -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_BUILD_TYPE=None \
-    -DCMAKE_CXX_FLAGS="-O1 -g1" -DGFSA_SANITIZE=address,undefined >/dev/null
+    -DCMAKE_CXX_FLAGS="-O1 -g1 -D_GLIBCXX_ASSERTIONS" -DGFSA_SANITIZE=address,undefined >/dev/null
   cmake --build build-asan -- $asan
 fi
 

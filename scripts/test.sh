@@ -3,19 +3,22 @@
 #
 #   scripts/test.sh                              all tests, in build/
 #   scripts/test.sh --filter Attention           only those whose name matches the regular expression
-#   scripts/test.sh --sanitize address,undefined the suites below under ASan and UBSan, in build-asan/
-#   scripts/test.sh --sanitize thread            the data loader under TSan, in build-tsan/
+#   scripts/test.sh --sanitize address,undefined all tests under ASan and UBSan, in build-asan/
+#   scripts/test.sh --sanitize thread            all tests under TSan, in build-tsan/, with OpenMP teams of one thread:
+#                                                libgomp is not instrumented; every other thread is checked
+#   scripts/test.sh --sanitize ... --quick       only the suites in which it is likeliest to find something
 #
 # The last line says "N passed, N failed"; exit code 0 if none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-filter='' sanitize='' jobs=$(nproc)
-usage() { sed -n '2,9s/^# \{0,1\}//p' "$0"; }
+filter='' sanitize='' quick=false jobs=$(nproc)
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
   case $1 in
     --filter) filter=${2:?--filter needs a regular expression}; shift 2 ;;
     --sanitize) sanitize=${2:?--sanitize needs address,undefined or thread}; shift 2 ;;
+    --quick) quick=true; shift ;;
     --jobs) jobs=${2:?--jobs needs a number}; shift 2 ;;
     -h | --help) usage; exit 0 ;;
     *) echo "unknown argument '$1'" >&2; usage >&2; exit 2 ;;
@@ -56,59 +59,59 @@ build() { # FOLDER TARGETS -- CMake options
   NINJA_STATUS="[%f/%t %es] " cmake --build "$folder" -j "$jobs" -- $targets
 }
 
-run_all() {
-  build build all -- -DGFSA_TESTS=ON -DGFSA_WERROR=ON
+run_tests() { # FOLDER CTEST_OPTIONS...
+  local folder=$1 status=0
+  shift
   # Tests run side by side, each with the thread team that it asks for: waiting threads must sleep, not spin.
   export OMP_WAIT_POLICY=passive
-  local status=0
-  ctest --test-dir build -j "$jobs" --output-on-failure --timeout 900 --output-junit results.xml \
-    --no-tests=error ${filter:+-R "$filter"} || status=$?
-  count() { grep -m1 -oE "\b$1=\"[0-9]+\"" build/results.xml | grep -oE '[0-9]+'; }
+  "${wrapper[@]}" ctest --test-dir "$folder" -j "$jobs" --output-on-failure --timeout 900 --output-junit results.xml \
+    --no-tests=error ${filter:+-R "$filter"} "$@" || status=$?
+  count() { grep -m1 -oE "\b$1=\"[0-9]+\"" "$folder/results.xml" | grep -oE '[0-9]+'; }
   local total failed skipped
   total=$(count tests) failed=$(count failures) skipped=$(count skipped)
-  [ "$skipped" -eq 0 ] || echo "$skipped skipped"
+  if [ "$skipped" -gt 0 ]; then
+    echo "$skipped skipped:"
+    grep -A1 -E ': Skipped$' "$folder/results.xml" | grep -vE ': Skipped$|^--$' | sort | uniq -c || true
+  fi
   echo "$((total - failed - skipped)) passed, $failed failed"
   return $status
 }
 
-# Under sanitizers a suite runs as one process, and only on what can be wrong with memory: no training runs.
-run_sanitized() {
-  local folder suites passed=0 failed=0
-  case $sanitize in
-    address,undefined) folder=build-asan suites="base config core autograd params formats data ops attention optim fuzz" ;;
-    # libgomp is not instrumented, so TSan sees races in every OpenMP region; the loader's threads are plain ones.
-    thread) folder=build-tsan suites="data" ;;
-    *) echo "--sanitize takes address,undefined or thread, not '$sanitize'" >&2; exit 2 ;;
-  esac
-  local present=() suite
-  for suite in $suites; do
-    if compgen -G "tests/$suite/*.cpp" >/dev/null; then present+=("test_$suite"); fi
-  done
-  # -O1 keeps both compiling and running short. No -Werror: GCC's warnings see ghosts in instrumented code.
-  build "$folder" "${present[*]}" -- -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1 -D_GLIBCXX_ASSERTIONS" \
-    "-DGFSA_SANITIZE=$sanitize"
-  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
-  export LSAN_OPTIONS=suppressions=$PWD/tests/support/leaks_of_others.txt:print_suppressions=0
-  local run=() names=${filter:-*}
-  if [ "$sanitize" = thread ]; then
-    names=${filter:-*Loader*}
-    run=(setarch "$(uname -m)" -R) # GCC 12's TSan cannot map its shadow under large address randomisation
-  fi
-  for suite in "${present[@]}"; do
-    echo "$sanitize: $suite"
-    if "${run[@]}" "$folder/tests/$suite" --gtest_brief=1 "--gtest_filter=$names"; then
-      passed=$((passed + 1))
-    else
-      failed=$((failed + 1))
-    fi
-  done
-  echo "$passed passed, $failed failed"
-  [ "$failed" -eq 0 ]
+wrapper=()
+run_all() {
+  build build all -- -DGFSA_TESTS=ON -DGFSA_WERROR=ON
+  run_tests build
 }
 
+run_sanitized() {
+  local folder suites
+  case $sanitize in
+    address,undefined) folder=build-asan suites="base config core autograd params formats data ops attention optim fuzz" ;;
+    thread)
+      folder=build-tsan suites="core data train"
+      export OMP_THREAD_LIMIT=1
+      wrapper=(setarch "$(uname -m)" -R) # GCC 12's TSan cannot map its shadow under large address randomisation
+      ;;
+    *) echo "--sanitize takes address,undefined or thread, not '$sanitize'" >&2; exit 2 ;;
+  esac
+  local targets=all labels=()
+  if $quick; then
+    # shellcheck disable=SC2086  # the suites are words
+    targets=$(printf 'test_%s ' $suites) labels=(-L "^(${suites// /|})\$")
+  fi
+  # -O1 keeps both compiling and running short. No -Werror: GCC's warnings see ghosts in instrumented code.
+  build "$folder" "$targets" -- -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g1 -D_GLIBCXX_ASSERTIONS" \
+    "-DGFSA_SANITIZE=$sanitize"
+  # Exit codes that no program of ours has: tests that run them see the difference.
+  export ASAN_OPTIONS=exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
+  export UBSAN_OPTIONS=exitcode=99:print_stacktrace=1 TSAN_OPTIONS=exitcode=99
+  export LSAN_OPTIONS=exitcode=99:suppressions=$PWD/tests/support/leaks_of_others.txt:print_suppressions=0
+  run_tests "$folder" "${labels[@]}"
+}
+
+python_for_tests
 if [ -n "$sanitize" ]; then
   run_sanitized
 else
-  python_for_tests
   run_all
 fi

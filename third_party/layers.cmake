@@ -60,6 +60,7 @@ function(gfsa_tests name)
     target_link_libraries(test_${name} PRIVATE ${ARGN} gfsa_test_support)
     target_compile_definitions(test_${name} PRIVATE GFSA_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                GFSA_BINARY_DIR="${CMAKE_BINARY_DIR}")
-    gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 900)
+    gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                         PROPERTIES TIMEOUT 900 LABELS ${name})
   endif()
 endfunction()
