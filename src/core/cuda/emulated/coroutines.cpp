@@ -80,8 +80,8 @@ void Block::make_context(Thread& t) {
 #ifdef __SANITIZE_THREAD__
   auto& fibers = stacks_->fibers;
   if (fibers.size() <= id) fibers.resize(id + 1);
-  if (fibers[id] != nullptr) __tsan_destroy_fiber(fibers[id]);
-  fibers[id] = __tsan_create_fiber(0);
+  // Kept where a kernel was abandoned: its few frames too many cost less than a thousand new fibers.
+  if (fibers[id] == nullptr) fibers[id] = __tsan_create_fiber(0);
 #endif
   const size_t unused = id * kStagger % kStaggerOver;
   t.context = context::make_fcontext(stack + kStack - unused, kStack - kGuard - unused,
