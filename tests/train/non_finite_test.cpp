@@ -183,7 +183,7 @@ TEST(NonFinite, EveryOptimizersStateIsLookedAt) {
       const auto config = fake_config(overrides);
       Session session(*config);
       session.step();
-      const auto& [state, tensor] = session.optimizer->state()[i];
+      const auto [state, tensor] = session.optimizer->state()[i];
       if (tensor.numel() == 0) continue;
       tensor.view({tensor.numel()}).slice(0, 1, 2).fill(NAN);
       const auto r = report_of(session, 1);
