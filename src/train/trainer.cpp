@@ -59,7 +59,7 @@ class Run {
     log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()),
               config_.task->data_summary(), session_.total_steps(), config_.train.batch_size * config_.train.accumulate,
               directory_.path());
-    if (p.step > 0) log::info("going on after step {} of {}", p.step, session_.total_steps());
+    if (checkpoints_.saved()) log::info("going on after step {} of {}", p.step, session_.total_steps());
     if (p.step == 0) log_coefficients();
     checkpoints_.warn_if_short_of_space();
     while (true) {

@@ -138,7 +138,8 @@ TEST_F(CheckpointDamageTest, AForgedManifestIsBadInputToo) {
   EXPECT_THAT(told("3"), HasSubstr("m: "));
   EXPECT_THAT(told("{\"../x\": {\"bytes\": 1, \"xxh3_128\": \"\"}}"),
               HasSubstr("m: file '../x' is none of a checkpoint's"));
-  EXPECT_THAT(told("{\"config.yaml\": {\"bytes\": \"1\", \"xxh3_128\": \"\"}}"), HasSubstr("m: damaged"));
+  EXPECT_THAT(told("{\"config.yaml\": {\"bytes\": \"1\", \"xxh3_128\": \"\"}}"),
+              HasSubstr("m: 'bytes' is \"1\", expected a whole number"));
   EXPECT_THAT(told("{\"config.yaml\": 7}"), HasSubstr("m: damaged"));
   EXPECT_THAT(told("{\"model.safetensors\": {\"bytes\": 1, \"xxh3_128\": \"\", \"header\": 1}}"),
               HasSubstr("m: damaged"));
