@@ -2,13 +2,18 @@
 
 namespace gfsa {
 namespace {
-int team_size = omp_get_num_procs();
+// Under OMP_THREAD_LIMIT or OMP_DYNAMIC teams are quietly smaller than what was asked for, and oneDNN, which relies on
+// the number, then leaves parts of its products out: nobody may ask for more than there will be.
+int make_team(int wanted) {
+  const int size = std::min(wanted > 0 ? wanted : omp_get_num_procs(), omp_get_thread_limit());
+  omp_set_dynamic(0);
+  omp_set_num_threads(size);
+  return size;
 }
+int team_size = make_team(0);
+}  // namespace
 
-void set_threads(int wanted) {
-  team_size = wanted > 0 ? wanted : omp_get_num_procs();
-  omp_set_num_threads(team_size);
-}
+void set_threads(int wanted) { team_size = make_team(wanted); }
 
 int threads() { return team_size; }
 

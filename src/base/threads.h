@@ -10,7 +10,8 @@
 
 namespace gfsa {
 
-// Threads of the team: 0 means one a core this process may use (affinity and cgroup respected).
+// Threads of the team: 0 means one a core this process may use (affinity and cgroup respected). Never more than
+// OMP_THREAD_LIMIT.
 void set_threads(int threads);
 int threads();
 

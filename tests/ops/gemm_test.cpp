@@ -4,11 +4,14 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "core/philox.h"
 #include "core/tensor.h"
 #include "support/op_case.h"
+#include "support/process.h"
 
 namespace gfsa {
 namespace {
@@ -123,6 +126,16 @@ TEST(Gemm, InsideAParallelRegionEachCallIsItsThreadsOwn) {
 #pragma omp parallel for num_threads(1)
   for (int64_t i = 0; i < kTiles; ++i) tile(alone, i);
   test::expect_close(together, alone.to_vector<double>(), 1e-6, "tiles");
+}
+
+// Teams that turn out smaller than asked for would leave parts of the products out.
+TEST(Gemm, UnderLimitsOfOpenMPProductsAreWhole) {
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  for (const char* limit : {"OMP_THREAD_LIMIT", "OMP_DYNAMIC"}) {
+    const auto result = test::run_process({program, "--gtest_filter=Gemm.*:Linear.*:-*UnderLimits*"},
+                                          {.folder = "", .environment = {{limit, "1"}}});
+    EXPECT_EQ(result.exit_code, 0) << limit << "=1: " << result.out;
+  }
 }
 
 }  // namespace
