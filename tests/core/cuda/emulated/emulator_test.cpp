@@ -3,6 +3,7 @@
 
 #include "core/cuda/emulated/planted.h"
 #include "core/tensor.h"
+#include "support/sanitized.h"
 
 namespace gfsa::emulated {
 namespace {
@@ -108,9 +109,7 @@ double processor_ns() {
 }
 // Prints what docs/gpu-status.md says; fails only when something is ten times slower.
 TEST(EmulatedDevice, Speed) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "instrumented";
-#endif
+  if (test::kSanitizer != nullptr) GTEST_SKIP() << "the bounds are for code without " << test::kSanitizer;
   Array<float> x(runtime(), counting<float>(4096)), y(runtime(), 1024);
   const auto measure = [&](const char* what, double most_ns, double count, auto&& body) {
     runtime().synchronize();
