@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "fuzz/targets.h"
-#include "train/checkpoint/state.h"
 #include "train/checkpoint/manifest.h"
+#include "train/checkpoint/state.h"
 
 namespace gfsa::fuzz {
 
