@@ -1,5 +1,6 @@
 #include "tasks/seed_runs.h"
 
+#include <atomic>
 #include <charconv>
 #include <cmath>
 #include <csignal>
@@ -22,7 +23,7 @@
 namespace gfsa::tasks {
 namespace {
 
-volatile std::sig_atomic_t stop_between_runs = 0;
+std::atomic<int> stop_between_runs = 0;
 
 // A run handles signals itself (train/signals.h); this one is for those that come between two runs.
 class SignalsBetweenRuns {

@@ -1,6 +1,8 @@
 #include "train/signals.h"
 
 #include <unistd.h>
+
+#include <atomic>
 #include <csignal>
 
 #include "base/error.h"
@@ -8,13 +10,15 @@
 namespace gfsa::train {
 namespace {
 
-volatile std::sig_atomic_t stop_signal = 0;
-volatile std::sig_atomic_t checkpoint_wanted = 0;
+// Atomics: any thread may be the one that a signal comes to.
+std::atomic<int> stop_signal = 0;
+std::atomic<bool> checkpoint_wanted = false;
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 struct sigaction previous_int, previous_term, previous_usr1;
 
 void on_signal(int number) {
   if (number == SIGUSR1) {
-    checkpoint_wanted = 1;
+    checkpoint_wanted = true;
     return;
   }
   if (number == SIGINT && stop_signal == SIGINT) _exit(kExitInterrupted);  // the user insists
@@ -25,7 +29,7 @@ void on_signal(int number) {
 
 Signals::Signals() {
   stop_signal = 0;
-  checkpoint_wanted = 0;
+  checkpoint_wanted = false;
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -43,10 +47,6 @@ Signals::~Signals() {
 
 int Signals::stop_requested() const { return stop_signal; }
 
-bool Signals::take_checkpoint_request() {
-  const bool wanted = checkpoint_wanted != 0;
-  checkpoint_wanted = 0;
-  return wanted;
-}
+bool Signals::take_checkpoint_request() { return checkpoint_wanted.exchange(false); }
 
 }  // namespace gfsa::train
