@@ -126,7 +126,6 @@ std::vector<VariantTest> compare_variants(const std::vector<RunVariant>& variant
 std::string variants_text(const std::vector<RunVariant>& variants) {
   const auto& metrics = variants.at(0).runs[0]->metrics;
   std::vector<TextRow> rows{{"variant", "metric", "n", "mean", "sd", "95% interval", "seeds"}};
-  const auto number = [](double x) { return std::isfinite(x) ? fmt::format("{:.4f}", x) : "-"; };
   const auto interval = [](double low, double high) {
     return std::isfinite(low) ? fmt::format("[{:.4f}, {:.4f}]", low, high) : "-";
   };
@@ -136,8 +135,9 @@ std::string variants_text(const std::vector<RunVariant>& variants) {
       const bool sound = v.seeds_differ();
       repeated = repeated || !sound;
       const Sample s = describe_sample(v.metric(m));
-      rows.push_back({v.name, metrics[m].first, std::to_string(s.n), number(s.mean), sound ? number(s.sd) : "-",
-                      sound ? interval(s.low, s.high) : "-", fmt::format("{}", fmt::join(seeds_of(v), ","))});
+      rows.push_back({v.name, metrics[m].first, std::to_string(s.n), number_text(s.mean),
+                      sound ? number_text(s.sd) : "-", sound ? interval(s.low, s.high) : "-",
+                      fmt::format("{}", fmt::join(seeds_of(v), ","))});
     }
   }
   std::string out = text_table(rows, 2) + "95% intervals: Student's t over seeds, taken as independent and normal.\n";

@@ -1,9 +1,7 @@
 #include "tasks/seed_runs.h"
 
-#include <atomic>
 #include <charconv>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 
 #include "base/error.h"
@@ -17,40 +15,11 @@
 #include "train/checkpoint/store.h"
 #include "train/config_files.h"
 #include "train/dry_run.h"
-#include "train/run_directory.h"
+#include "train/signals.h"
 #include "train/trainer.h"
 
 namespace gfsa::tasks {
 namespace {
-
-std::atomic<int> stop_between_runs = 0;
-
-// A run handles signals itself (train/signals.h); this one is for those that come between two runs.
-class SignalsBetweenRuns {
- public:
-  SignalsBetweenRuns() {
-    stop_between_runs = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int number) { stop_between_runs = number; };
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, &previous_int_);
-    sigaction(SIGTERM, &action, &previous_term_);
-  }
-  ~SignalsBetweenRuns() {
-    sigaction(SIGINT, &previous_int_, nullptr);
-    sigaction(SIGTERM, &previous_term_, nullptr);
-  }
-  SignalsBetweenRuns(const SignalsBetweenRuns&) = delete;
-  SignalsBetweenRuns& operator=(const SignalsBetweenRuns&) = delete;
-
-  int exit_code() const {
-    if (stop_between_runs == 0) return kExitDone;
-    return stop_between_runs == SIGINT ? kExitInterrupted : kExitTerminated;
-  }
-
- private:
-  struct sigaction previous_int_, previous_term_;
-};
 
 struct SeedState {
   int64_t seed = 0;
@@ -111,7 +80,7 @@ class SeedTraining {
   }
 
   int train() {
-    const SignalsBetweenRuns signals;
+    const train::Signals signals;  // spans the runs: for what comes between two of them
     int exit_code = kExitDone;
     for (size_t i = 0; i < request_.seeds.size() && exit_code == kExitDone; ++i) {
       exit_code = signals.exit_code();
@@ -129,17 +98,6 @@ class SeedTraining {
     auto overrides = request_.overrides;
     overrides.push_back(fmt::format("seed={}", seed));
     return config::load(config, file_, overrides, env_);
-  }
-
-  // Bad input if the run was made with other values than those that may change.
-  void require_same(train::RunConfig& config, const std::string& run_dir) {
-    train::RunConfig before(task_registry());
-    config::load(before, run_dir + "/config.yaml", {}, env_);
-    ErrorList changed;
-    for (const auto& line : config::resume_diff(before, config)) {
-      changed.add(fmt::format("--seeds: {} was made with another value of {}", run_dir, line));
-    }
-    changed.throw_if_any();
   }
 
   static bool is_finished(const train::RunConfig& config, const train::Position& p) {
@@ -165,7 +123,7 @@ class SeedTraining {
     const SeedState state = state_of(config, seed);
     config.run_dir = state.run_dir;
     const std::string what = fmt::format("seed {} ({} of {})", seed, number, request_.seeds.size());
-    if (state.begun) require_same(config, state.run_dir);
+    if (state.begun) train::require_same_config(config, state.run_dir, "--seeds", env_);
     if (state.finished) {
       log::info("{}: finished at step {}: skipped", what, state.position.step);
       return kExitDone;
@@ -194,25 +152,24 @@ class SeedTraining {
     std::vector<TextRow> rows{{"seed", "run", "state", "step", "best " + primary_}};
     for (const auto& metric : *names) rows[0].push_back(metric.first);
     std::vector<std::vector<double>> columns(names->size() + 1);
-    const auto number = [](double x) { return std::isfinite(x) ? fmt::format("{:.4f}", x) : "-"; };
     for (const auto& s : states) {
       rows.push_back({std::to_string(s.seed), s.run_dir,
                       s.finished ? "done"
                       : s.begun  ? "unfinished"
                                  : "not begun",
-                      std::to_string(s.position.step), s.position.best ? number(*s.position.best) : "-"});
+                      std::to_string(s.position.step), s.position.best ? number_text(*s.position.best) : "-"});
       if (s.position.best && s.finished) columns[0].push_back(*s.position.best);
       for (size_t m = 0; m < names->size(); ++m) {
         const bool known = m < s.position.last_eval.size();
-        rows.back().push_back(known ? number(s.position.last_eval[m].second) : "-");
+        rows.back().push_back(known ? number_text(s.position.last_eval[m].second) : "-");
         if (known && s.finished) columns[m + 1].push_back(s.position.last_eval[m].second);
       }
     }
     TextRow mean{"mean", "", fmt::format("{} done", columns[1].size()), ""}, sd{"sd", "", "", ""};
     for (const auto& column : columns) {
       const Sample sample = column.empty() ? Sample{0, NAN, NAN, NAN, NAN} : describe_sample(column);
-      mean.push_back(number(sample.mean));
-      sd.push_back(number(sample.sd));
+      mean.push_back(number_text(sample.mean));
+      sd.push_back(number_text(sample.sd));
     }
     rows.push_back(mean);
     rows.push_back(sd);

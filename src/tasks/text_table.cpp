@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace gfsa::tasks {
 
@@ -23,6 +24,8 @@ std::string text_table(const std::vector<TextRow>& rows, size_t text_columns) {
   }
   return out;
 }
+
+std::string number_text(double x) { return std::isfinite(x) ? fmt::format("{:.4f}", x) : "-"; }
 
 std::string csv_text(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;

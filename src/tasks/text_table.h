@@ -12,6 +12,9 @@ using TextRow = std::vector<std::string>;
 // right of their column. Every line ends with a line feed and without spaces.
 std::string text_table(const std::vector<TextRow>& rows, size_t text_columns);
 
+// A figure with four decimals; "-" if there is none (not finite).
+std::string number_text(double x);
+
 // Quoted where it holds a comma, a quote or a line's end (RFC 4180).
 std::string csv_text(const std::string& text);
 

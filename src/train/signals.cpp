@@ -14,6 +14,7 @@ namespace {
 std::atomic<int> stop_signal = 0;
 std::atomic<bool> checkpoint_wanted = false;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+int objects = 0;
 struct sigaction previous_int, previous_term, previous_usr1;
 
 void on_signal(int number) {
@@ -28,6 +29,7 @@ void on_signal(int number) {
 }  // namespace
 
 Signals::Signals() {
+  if (objects++ > 0) return;
   stop_signal = 0;
   checkpoint_wanted = false;
   struct sigaction action {};
@@ -40,12 +42,18 @@ Signals::Signals() {
 }
 
 Signals::~Signals() {
+  if (--objects > 0) return;
   sigaction(SIGINT, &previous_int, nullptr);
   sigaction(SIGTERM, &previous_term, nullptr);
   sigaction(SIGUSR1, &previous_usr1, nullptr);
 }
 
 int Signals::stop_requested() const { return stop_signal; }
+
+int Signals::exit_code() const {
+  const int stop = stop_signal;
+  return stop == 0 ? kExitDone : stop == SIGINT ? kExitInterrupted : kExitTerminated;
+}
 
 bool Signals::take_checkpoint_request() { return checkpoint_wanted.exchange(false); }
 

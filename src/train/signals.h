@@ -14,7 +14,8 @@ namespace gfsa::train {
 
 class Signals {
  public:
-  // Installs the handlers; the previous ones come back at destruction. At most one object at a time.
+  // Installs the handlers; the previous ones come back at destruction. Objects may nest (runs one after another within
+  // one that spans them): the outermost installs, and all see the same requests.
   Signals();
   ~Signals();
   Signals(const Signals&) = delete;
@@ -22,6 +23,8 @@ class Signals {
 
   // 0, or the number of the signal that asks to stop.
   int stop_requested() const;
+  // What the process ends with if it stops now: 0, 130 or 143 (base/error.h).
+  int exit_code() const;
   // Whether a checkpoint was asked for since the last call.
   bool take_checkpoint_request();
 };

@@ -79,10 +79,9 @@ class Run {
                                              human_seconds(p.train_seconds), directory_.path()));
       }
       if (stop != 0) {
-        const bool by_user = stop == SIGINT;
-        return finish(by_user ? kExitInterrupted : kExitTerminated,
-                      fmt::format("stopped by {} after step {}; go on with --resume {}", by_user ? "SIGINT" : "SIGTERM",
-                                  p.step, directory_.path()));
+        return finish(signals_.exit_code(),
+                      fmt::format("stopped by {} after step {}; go on with --resume {}",
+                                  stop == SIGINT ? "SIGINT" : "SIGTERM", p.step, directory_.path()));
       }
       make_step();
     }
@@ -262,18 +261,17 @@ class Run {
   double rate_ = 0;
 };
 
-// The run in run_dir was made with these values, but for those that may change.
-void require_same_config(RunConfig& config) {
+}  // namespace
+
+void require_same_config(RunConfig& config, const std::string& run_dir, const char* option, Env& env) {
   RunConfig before(config.tasks);
-  config::load(before, config.run_dir + "/config.yaml");
+  config::load(before, run_dir + "/config.yaml", {}, env);
   ErrorList changed;
   for (const auto& line : config::resume_diff(before, config)) {
-    changed.add(fmt::format("--resume: {} was made with another value of {}", config.run_dir, line));
+    changed.add(fmt::format("{}: {} was made with another value of {}", option, run_dir, line));
   }
   changed.throw_if_any();
 }
-
-}  // namespace
 
 int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env) {
   Signals signals;  // from here on a signal lets the run end in order, also while it loads
@@ -285,7 +283,7 @@ int run_training(RunConfig& config, const std::string& config_yaml, bool resume,
     return Run(config, config_yaml, nullptr, false, signals, env).train();
   }
   directory.require_run();
-  require_same_config(config);
+  require_same_config(config, config.run_dir, "--resume", env);
   const RunLock lock(config.run_dir);
   CheckpointStore checkpoints(env, config.run_dir);
   checkpoints.recover();

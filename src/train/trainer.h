@@ -22,4 +22,8 @@ namespace gfsa::train {
 // bad input.
 int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env = Env::real());
 
+// Bad input unless the run in run_dir was made with the values of config, but for those that may change: each
+// difference on a line of its own that begins with `option`, the argument that asked for the run.
+void require_same_config(RunConfig& config, const std::string& run_dir, const char* option, Env& env);
+
 }  // namespace gfsa::train
