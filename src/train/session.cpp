@@ -12,6 +12,7 @@
 #include "train/memory_estimate.h"
 
 namespace gfsa::train {
+
 void apply_machine_settings(const RunConfig& config) {
   set_threads(config.threads);
   const Device device = parse_device(config.device);

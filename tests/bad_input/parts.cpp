@@ -1,6 +1,4 @@
 // Building blocks of broken files.
-#include <zlib.h>
-
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -9,6 +7,7 @@
 #include "bad_input/bad_input.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "support/gzip.h"
 
 namespace gfsa::bad_input_test {
 
@@ -79,18 +78,6 @@ std::string jpeg_with_frame(std::string jpeg, int width, int height, int compone
   return jpeg;
 }
 
-std::string gzip(const std::string& content) {
-  z_stream stream{};
-  if (deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) fail("zlib");
-  std::string out(deflateBound(&stream, content.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
-  stream.avail_in = static_cast<uInt>(content.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+std::string gzip(const std::string& content) { return test::gzip(content, 9); }
 
 }  // namespace gfsa::bad_input_test

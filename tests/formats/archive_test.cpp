@@ -1,11 +1,10 @@
 #include "formats/archive.h"
 
-#include <zlib.h>
-
 #include <map>
 
 #include "formats/format_files.h"
 #include "formats/gzip.h"
+#include "support/gzip.h"
 
 namespace gfsa {
 namespace {
@@ -38,19 +37,7 @@ std::string member(const std::string& name, const std::string& data, char type =
 
 const std::string kEnd(1024, '\0');
 
-std::string gzip(const std::string& data) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, data.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = static_cast<uInt>(data.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+std::string gzip(const std::string& data) { return test::gzip(data, 6); }
 
 std::string sample() {
   std::string noise;

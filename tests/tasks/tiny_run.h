@@ -74,7 +74,7 @@ inline std::string write_checkpoint(const std::string& run, const TinyRun& tiny 
   s.config = config::print_config(config);
   Env::real().create_directories(run);
   Env::real().write(run + "/config.yaml", s.config);
-  return train::CheckpointStore(Env::real(), run).save(s, 10, true);
+  return train::CheckpointStore(Env::real(), run).write(s);
 }
 
 // What the call says when it refuses, or "" if it does not.

@@ -18,7 +18,9 @@ using testing::HasSubstr;
 class CheckpointTest : public CheckpointFolder {
  protected:
   std::string save(int64_t step, int64_t keep_last = 2, int64_t best = -1) {
-    return store_.save(tiny_snapshot(step, best), keep_last, best >= 0);
+    const auto path = store_.write(tiny_snapshot(step, best));
+    store_.prune(keep_last, {best});
+    return path;
   }
 };
 

@@ -115,12 +115,6 @@ void CheckpointStore::prune(int64_t keep_last, const std::vector<int64_t>& keep_
 
 std::string CheckpointStore::path_of_step(int64_t step) const { return folder_ + "/" + name_of_step(step); }
 
-std::string CheckpointStore::save(const Snapshot& snapshot, int64_t keep_last, bool keep_best) {
-  const std::string path = write(snapshot);
-  prune(keep_last, {keep_best ? snapshot.position.best_step : -1});
-  return path;
-}
-
 void CheckpointStore::discard(const std::string& name) {
   const std::string doomed = folder_ + "/" + std::string(kRemoving) + name;
   env_.remove_all(doomed);

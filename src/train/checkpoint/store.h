@@ -49,8 +49,6 @@ class CheckpointStore {
   std::string write(const Snapshot& snapshot);
   // Forgets all but the newest keep_last and those of the steps named.
   void prune(int64_t keep_last, const std::vector<int64_t>& keep_steps);
-  // write, then prune; keep_best: but for the best one.
-  std::string save(const Snapshot& snapshot, int64_t keep_last, bool keep_best);
 
   // Tidies up after a process that was killed: a checkpoint that was complete but not yet renamed gets its name,
   // half-written and half-removed ones go. Only for the process that holds the run.

@@ -58,6 +58,15 @@ std::string text_of_past(const Access& past, bool same_block) {
          where_of(now.site));
 }
 
+// Of the i-th byte of an access, which nobody wrote.
+void report_uninitialised(AccessKind kind, uintptr_t address, uint32_t bytes, AddressRange range, bool shared,
+                          uint32_t i, const Where& where) {
+  report(FindingKind::uninitialised,
+         fmt::format("uninitialised: {} of {} bytes in {} memory at {}; nobody wrote byte {} of them", verb(kind),
+                     bytes, shared ? "shared" : "global", at(address, range, shared), i),
+         where);
+}
+
 }  // namespace
 
 void check_global_bytes(AccessKind kind, uintptr_t address, uint32_t bytes, AddressRange range, const Where& where) {
@@ -71,10 +80,7 @@ void check_global_bytes(AccessKind kind, uintptr_t address, uint32_t bytes, Addr
              where);
     }
     if (states[i] == kFresh && kind != AccessKind::write) {
-      report(FindingKind::uninitialised,
-             fmt::format("uninitialised: {} of {} bytes in global memory at {}; nobody wrote byte {} of them",
-                         verb(kind), bytes, at(address, range, false), i),
-             where);
+      report_uninitialised(kind, address, bytes, range, false, i, where);
     }
     states[i] = kWritten;
   }
@@ -121,10 +127,7 @@ void check_shared_bytes(AccessKind kind, uint32_t address, uint32_t bytes, Addre
       }
     }
     if (states[i] == kFresh && kind != AccessKind::write) {
-      report(FindingKind::uninitialised,
-             fmt::format("uninitialised: {} of {} bytes in shared memory at {}; nobody wrote byte {} of them",
-                         verb(kind), bytes, at(address, range, true), i),
-             where);
+      report_uninitialised(kind, address, bytes, range, true, i, where);
     }
     states[i] = kWritten;
   }
