@@ -3,9 +3,8 @@
 #include <utility>
 
 #include "autograd/observer.h"
-#include "base/threads.h"
-#include "core/cpu/simd.h"
 #include "core/dispatch.h"
+#include "core/tensor_kernels.h"
 
 namespace gfsa {
 namespace {
@@ -23,17 +22,8 @@ thread_local std::vector<TapeObserver*> observers;
 
 // a += b, elementwise; both contiguous and alike.
 void add_in_place(const Tensor& a, const Tensor& b) {
-  dispatch_floating("gradient accumulation", a, [&](auto t) {
-    using T = decltype(t);
-    using A = acc_t<T>;
-    T* x = a.data<T>();
-    const T* y = b.data<T>();
-    parallel_for(a.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
-      simd::run([&] {
-        for (int64_t i = begin; i < end; ++i) x[i] = T(static_cast<A>(x[i]) + static_cast<A>(y[i]));
-      });
-    });
-  });
+  if (a.numel() == 0) return;
+  on_device("gradient accumulation", a, [&](auto d) { TensorKernels<d>::add(a, b); });
 }
 
 // Makes slot.grad a tensor that only the slot writes to.

@@ -2,16 +2,56 @@
 //
 //   dispatch_floating("gelu", x, [&](auto t) { using T = decltype(t); ... });
 //
-// A CUDA build adds its case here; an op never asks which devices exist.
+// What runs on several devices is a struct template over the device, `template <DeviceType D> struct GeluKernels`,
+// whose members are defined for the CPU in the op's .cpp and for GPUs in its .cu; on_device() picks the one of a
+// tensor:
+//
+//   on_device("gelu", x, [&](auto d) { GeluKernels<d>::forward(x, y); });
 #pragma once
+
+#include <type_traits>
 
 #include "base/error.h"
 #include "core/tensor.h"
 
 namespace gfsa {
 
+inline bool is_on_cpu(const Tensor& x) { return x.device().type == DeviceType::cpu; }
+
 inline void require_cpu(const char* op, const Tensor& x) {
-  if (x.device().type != DeviceType::cpu) fail("{}: has no kernel for device {}", op, x.device().text());
+  if (!is_on_cpu(x)) fail("{}: has no kernel for device {}", op, x.device().text());
+}
+
+// f(d) with d, as a constant, the type of x's device, of those that this build has.
+template <class F>
+void on_device(const char* op, const Tensor& x, F&& f) {
+  switch (x.device().type) {
+    case DeviceType::cpu:
+      f(std::integral_constant<DeviceType, DeviceType::cpu>{});
+      return;
+    case DeviceType::cuda:
+#ifdef GFSA_HAS_CUDA
+      f(std::integral_constant<DeviceType, DeviceType::cuda>{});
+      return;
+#endif
+    case DeviceType::emulated:
+#ifdef GFSA_HAS_EMULATED
+      if (x.device().type == DeviceType::emulated) {
+        f(std::integral_constant<DeviceType, DeviceType::emulated>{});
+        return;
+      }
+#endif
+      break;
+  }
+  fail("{}: has no kernel for device {}", op, x.device().text());
+}
+
+// f(T{}) with T = float or bfloat16: what kernels for GPUs are made for.
+template <class F>
+void dispatch_gpu(const char* op, DType dtype, F&& f) {
+  if (dtype == DType::f32) return f(float{});
+  if (dtype == DType::bf16) return f(bfloat16{});
+  fail("{}: on a GPU takes f32 or bf16, not {}; use device: cpu", op, name_of(dtype));
 }
 
 // f(T{}) with T = double, float or bfloat16.

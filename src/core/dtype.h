@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace gfsa {
 
@@ -78,6 +79,22 @@ struct AccumulatorOf<double> {
 };
 template <class T>
 using acc_t = typename AccumulatorOf<T>::type;
+// One element of another type, as Tensor::copy_from converts it. Through f32 where bfloat16 takes part; bool is x != 0.
+template <class To, class From>
+constexpr To convert_element(From x) {
+  if constexpr (std::is_same_v<To, From>) {
+    return x;
+  } else if constexpr (std::is_same_v<To, bfloat16>) {
+    return bfloat16(static_cast<float>(x));
+  } else if constexpr (std::is_same_v<To, bool>) {
+    return static_cast<float>(x) != 0.0f;
+  } else if constexpr (std::is_same_v<From, bfloat16>) {
+    return static_cast<To>(static_cast<float>(x));
+  } else {
+    return static_cast<To>(x);
+  }
+}
+
 DType accumulator_of(DType dtype);  // f64 -> f64, f32 and bf16 -> f32
 
 }  // namespace gfsa

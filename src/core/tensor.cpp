@@ -5,24 +5,10 @@
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
+#include "core/tensor_kernels.h"
 
 namespace gfsa {
 namespace {
-
-template <class To, class From>
-To convert(From x) {
-  if constexpr (std::is_same_v<To, From>) {
-    return x;
-  } else if constexpr (std::is_same_v<To, bfloat16>) {
-    return bfloat16(static_cast<float>(x));
-  } else if constexpr (std::is_same_v<To, bool>) {
-    return static_cast<float>(x) != 0.0f;
-  } else if constexpr (std::is_same_v<From, bfloat16>) {
-    return static_cast<To>(static_cast<float>(x));
-  } else {
-    return static_cast<To>(x);
-  }
-}
 
 // Offset of the row (all dimensions but the last) with running number `row`.
 int64_t row_offset(const Shape& shape, const Shape& strides, int64_t row) {
@@ -42,13 +28,13 @@ void copy_elements(const Tensor& to, const Tensor& from) {
   if (to.is_contiguous() && from.is_contiguous()) {
     parallel_for(to.numel(), kGrain, [&](int64_t begin, int64_t end) {
       simd::run([&] {
-        for (int64_t i = begin; i < end; ++i) y[i] = convert<To>(x[i]);
+        for (int64_t i = begin; i < end; ++i) y[i] = convert_element<To>(x[i]);
       });
     });
     return;
   }
   if (to.rank() == 0) {
-    *y = convert<To>(*x);
+    *y = convert_element<To>(*x);
     return;
   }
   const int64_t columns = to.dim(-1), rows = columns == 0 ? 0 : to.numel() / columns;
@@ -57,12 +43,55 @@ void copy_elements(const Tensor& to, const Tensor& from) {
     for (int64_t r = begin; r < end; ++r) {
       To* yr = y + row_offset(to.shape(), to.strides(), r);
       const From* xr = x + row_offset(from.shape(), from.strides(), r);
-      for (int64_t c = 0; c < columns; ++c) yr[c * y_step] = convert<To>(xr[c * x_step]);
+      for (int64_t c = 0; c < columns; ++c) yr[c * y_step] = convert_element<To>(xr[c * x_step]);
     }
   });
 }
 
+// Bytes travel between devices; strides and dtypes change on a device, before or after.
+void copy_between_devices(const Tensor& to, const Tensor& from) {
+  if (to.dtype() != from.dtype()) return to.copy_from(from.to(to.dtype()));
+  if (!from.is_contiguous()) return copy_between_devices(to, from.contiguous());
+  if (!to.is_contiguous()) return to.copy_from(from.to(to.device()));
+  if (is_on_cpu(from)) {
+    backend(to.device()).copy_from_host(to.raw(), from.raw(), to.bytes());
+  } else if (is_on_cpu(to)) {
+    backend(from.device()).copy_to_host(to.raw(), from.raw(), to.bytes());
+  } else {
+    to.copy_from(from.to(Device{}));
+  }
+}
+
 }  // namespace
+
+template <>
+void TensorKernels<DeviceType::cpu>::copy(const Tensor& to, const Tensor& from) {
+  dispatch_any(to.dtype(), [&](auto t) {
+    dispatch_any(from.dtype(), [&](auto f) { copy_elements<decltype(t), decltype(f)>(to, from); });
+  });
+}
+
+template <>
+void TensorKernels<DeviceType::cpu>::fill(const Tensor& to, double value) {
+  const Tensor one = Tensor::empty({}, to.dtype());
+  dispatch_any(to.dtype(), [&](auto t) { *one.data<decltype(t)>() = convert_element<decltype(t)>(value); });
+  to.copy_from(one.expand(to.shape()));
+}
+
+template <>
+void TensorKernels<DeviceType::cpu>::add(const Tensor& to, const Tensor& from) {
+  dispatch_floating("add", to, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    T* y = to.data<T>();
+    const T* x = from.data<T>();
+    parallel_for(to.numel(), 1 << 14, [&](int64_t begin, int64_t end) {
+      simd::run([&] {
+        for (int64_t i = begin; i < end; ++i) y[i] = T(static_cast<A>(y[i]) + static_cast<A>(x[i]));
+      });
+    });
+  });
+}
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   Tensor t;
@@ -164,19 +193,23 @@ Tensor Tensor::to(DType dtype) const {
   return t;
 }
 
+Tensor Tensor::to(Device target) const {
+  if (target == device()) return *this;
+  Tensor t = empty(shape_, dtype_, target);
+  t.copy_from(*this);
+  return t;
+}
+
 void Tensor::copy_from(const Tensor& source) const {
   if (!(source.shape() == shape_)) fail("copy: shape {} into {}", source.shape().text(), shape_.text());
-  require_cpu("copy", *this);
-  dispatch_any(dtype_, [&](auto to) {
-    dispatch_any(source.dtype(), [&](auto from) { copy_elements<decltype(to), decltype(from)>(*this, source); });
-  });
+  if (numel() == 0) return;
+  if (!(source.device() == device())) return copy_between_devices(*this, source);
+  on_device("copy", *this, [&](auto d) { TensorKernels<d>::copy(*this, source); });
 }
 
 void Tensor::fill(double value) const {
-  require_cpu("fill", *this);
-  Tensor one = empty({}, dtype_);
-  dispatch_any(dtype_, [&](auto t) { *one.data<decltype(t)>() = convert<decltype(t)>(value); });
-  copy_from(one.expand(shape_));
+  if (numel() == 0) return;
+  on_device("fill", *this, [&](auto d) { TensorKernels<d>::fill(*this, value); });
 }
 
 double Tensor::item() const {
@@ -186,7 +219,7 @@ double Tensor::item() const {
 
 template <class T>
 std::vector<T> Tensor::to_vector() const {
-  const Tensor t = to(dtype_of<T>).contiguous();
+  const Tensor t = to(Device{}).to(dtype_of<T>).contiguous();
   return std::vector<T>(t.data<T>(), t.data<T>() + t.numel());
 }
 template std::vector<double> Tensor::to_vector() const;

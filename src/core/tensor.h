@@ -91,7 +91,8 @@ class Tensor {
   Tensor clone() const;
   Tensor contiguous() const;
   Tensor to(DType dtype) const;
-  void copy_from(const Tensor& source) const;  // same shape; converts the dtype
+  Tensor to(Device device) const;              // to and from the CPU: waits until the bytes have arrived
+  void copy_from(const Tensor& source) const;  // same shape; converts the dtype; between devices too
   void fill(double value) const;
 
   const std::shared_ptr<GradSlot>& slot() const { return slot_; }

@@ -60,10 +60,9 @@ void activation_forward(Activation kind, const Tensor& x, const Tensor& y) {
   check_alike("activation_forward", x, x);
   check_alike("activation_forward", y, x);
   dispatch_activation(kind, [&](auto a) {
-    dispatch_floating("activation_forward", x, [&](auto t) {
+    dispatch_floating("activation_forward", x.dtype(), [&](auto t) {
       using T = decltype(t);
-      pointwise(
-          x.numel(), y.data<T>(), [](auto v) { return activate<decltype(a)::value>(v); }, x.data<T>());
+      map<T, T>("activation_forward", Activate<a>{}, y, x);
     });
   });
 }
@@ -73,11 +72,9 @@ void activation_backward(Activation kind, const Tensor& x, const Tensor& dy, con
   check_alike("activation_backward", dy, x);
   check_alike("activation_backward", dx, x);
   dispatch_activation(kind, [&](auto a) {
-    dispatch_floating("activation_backward", x, [&](auto t) {
+    dispatch_floating("activation_backward", x.dtype(), [&](auto t) {
       using T = decltype(t);
-      pointwise(
-          x.numel(), dx.data<T>(), [](auto v, auto d) { return d * activation_slope<decltype(a)::value>(v); },
-          x.data<T>(), dy.data<T>());
+      map<T, T, T>("activation_backward", ActivationBackward<a>{}, dx, x, dy);
     });
   });
 }

@@ -70,18 +70,18 @@ namespace activations {
 
 // Phi(x), exactly 0 and 1 in the tails, where erf's approximation is an ulp off and x would magnify it.
 template <class T>
-inline T normal_cdf(T x) {
+constexpr T normal_cdf(T x) {
   const T phi = T(0.5) * (T(1) + math::erf(x * T(0.70710678118654752440)));
   if constexpr (std::is_same_v<T, double>) return phi;
   return x < T(-5.65) ? T(0) : (x > T(5.65) ? T(1) : phi);
 }
 // The slope's second factor is 0 beyond +-10; the clamp keeps 0 * inf out.
 template <class T>
-inline T clamp10(T x) {
+constexpr T clamp10(T x) {
   return x > T(10) ? T(10) : (x < T(-10) ? T(-10) : x);
 }
 template <class T>
-inline T gelu_tanh_gate(T x) {
+constexpr T gelu_tanh_gate(T x) {
   return math::sigmoid(T(1.5957691216057308) * (x + T(0.044715) * x * x * x));  // 2 sqrt(2/pi)
 }
 
@@ -89,7 +89,7 @@ inline T gelu_tanh_gate(T x) {
 
 // T is float or double.
 template <Activation A, class T>
-inline T activate(T x) {
+constexpr T activate(T x) {
   using namespace activations;
   if constexpr (A == Activation::gelu) return x * normal_cdf(x);
   if constexpr (A == Activation::gelu_tanh) return x * gelu_tanh_gate(x);
@@ -101,7 +101,7 @@ inline T activate(T x) {
 }
 
 template <Activation A, class T>
-inline T activation_slope(T x) {
+constexpr T activation_slope(T x) {
   using namespace activations;
   if constexpr (A == Activation::gelu) {
     const T c = clamp10(x);
@@ -126,6 +126,21 @@ inline T activation_slope(T x) {
   }
   if constexpr (A == Activation::none) return T(1);
 }
+
+template <Activation A>
+struct Activate {
+  template <class T>
+  constexpr T operator()(T x) const {
+    return activate<A>(x);
+  }
+};
+template <Activation A>
+struct ActivationBackward {
+  template <class T>
+  constexpr T operator()(T x, T dy) const {
+    return dy * activation_slope<A>(x);
+  }
+};
 
 // With the activation known at run time only; for references and single values.
 template <class T>

@@ -1,5 +1,10 @@
-// pointwise.h -- the loops under elementwise ops: y[i] = f(x0[i], x1[i], ...), vectorised and cut over the team. Every
-// element is one thread's work, so results do not depend on the number of threads.
+// pointwise.h -- the loops under elementwise ops: y[i] = f(x0[i], x1[i], ...). Every element is one thread's work, so
+// results do not depend on the number of threads.
+//
+//   map<T, T, T>("add", Add{}, y, a, b);    // y[i] = Add{}(a[i], b[i])
+//
+// f is a function object that kernels can call too (ops/functions.h): the CPU inlines it into vector loops, GPUs have a
+// kernel for each (f, types) that a .cu instantiates (ops/cuda/map.h).
 #pragma once
 
 #include <algorithm>
@@ -9,21 +14,14 @@
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
+#include "core/dispatch.h"
+#include "core/strided_loop.h"
 #include "core/tensor.h"
+#include "ops/pointwise_kernels.h"
 
 namespace gfsa {
 
 inline constexpr int64_t kPointwiseGrain = 1 << 14;
-
-// The type arithmetic is done in: f32 for bf16, all others as they are.
-template <class T>
-inline auto widen(T x) {
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    return static_cast<float>(x);
-  } else {
-    return x;
-  }
-}
 
 // Elements by address. In a loop under `#pragma omp simd` a bfloat16 as a temporary of the loop's own scope would be
 // given a place in memory for each lane, which ends the vectorising; inside these functions it is none of the loop's
@@ -49,18 +47,6 @@ void pointwise(int64_t n, Y* y, const F& f, const X*... x) {
   });
 }
 
-// A loop over one shape with up to four strided operands; dimensions that all operands walk through evenly are merged.
-struct StridedLoop {
-  static constexpr int kOperands = 4;
-  int rank = 0;
-  std::array<int64_t, Shape::kMaxRank> size{};
-  std::array<std::array<int64_t, Shape::kMaxRank>, kOperands> step{};  // [operand][dimension]
-  int64_t numel = 1;
-
-  // All operands have one shape (see Tensor::expand).
-  explicit StridedLoop(std::initializer_list<Tensor> operands);
-};
-
 // f(offsets of the operands, length) for every piece of a row in the elements [begin, end).
 template <class F>
 inline void for_each_row(const StridedLoop& loop, int64_t begin, int64_t end, const F& f) {
@@ -79,6 +65,20 @@ inline void for_each_row(const StridedLoop& loop, int64_t begin, int64_t end, co
     f(at, length);
     i += length;
   }
+}
+
+// y[i] = f(a[i]); operands of the loop in the order y, a.
+template <class Y, class F, class A>
+void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a) {
+  parallel_for(loop.numel, kPointwiseGrain, [&](int64_t begin, int64_t end) {
+    simd::run([&loop, y, f, a, begin, end] {
+      const int last = loop.rank - 1;
+      const int64_t sy = loop.step[0][last], sa = loop.step[1][last];
+      for_each_row(loop, begin, end, [=](const auto& at, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) store(y + at[0] + i * sy, f(load(a + at[1] + i * sa)));
+      });
+    });
+  });
 }
 
 // y[i] = f(a[i], b[i]); operands of the loop in the order y, a, b. y may be a or b.
@@ -132,6 +132,30 @@ void pointwise_strided(const StridedLoop& loop, Y* y, const F& f, const A* a, co
         }
       });
     });
+  });
+}
+
+// y[i] = f(x[i]...) for tensors of one shape on one device: y of type Y, the operands, each stretched to y's shape, of
+// types X. y may be an operand of y's own shape and type.
+template <class Y, class... X, class F, class... Tensors>
+void map(const char* op, const F& f, const Tensor& y, const Tensors&... x) {
+  static_assert(sizeof...(X) == sizeof...(x) && sizeof...(X) <= 3);
+  if (y.numel() == 0) return;
+  const bool contiguous = y.is_contiguous() && (... && (x.is_contiguous() && x.shape() == y.shape()));
+  on_device(op, y, [&](auto d) {
+    if constexpr (d == DeviceType::cpu) {
+      if (contiguous) {
+        pointwise(y.numel(), y.template data<Y>(), f, static_cast<const X*>(x.template data<X>())...);
+      } else {
+        pointwise_strided(StridedLoop({y, x.expand(y.shape())...}), y.template data<Y>(), f,
+                          static_cast<const X*>(x.template data<X>())...);
+      }
+    } else if constexpr (std::is_same_v<acc_t<Y>, double>) {
+      dispatch_gpu(op, DType::f64, [](auto) {});
+    } else {
+      PointwiseKernel<d, F, Y, X...>::run(op, f, StridedLoop({y, x.expand(y.shape())...}), contiguous,
+                                          y.template data<Y>(), x.template data<X>()...);
+    }
   });
 }
 

@@ -61,7 +61,7 @@ Tensor draw_seed(const Tensor& y) {
   RandomSequence random(RandomKey(8, "seed"));
   std::vector<double> s(static_cast<size_t>(y.numel()));
   for (double& v : s) v = static_cast<double>(random.below(17)) / 8 - 1 + 1.0 / 16;
-  return Tensor::from(y.shape(), s).to(y.dtype());
+  return Tensor::from(y.shape(), s).to(y.dtype()).to(y.device());
 }
 
 struct Result {
@@ -93,7 +93,8 @@ Result run(const OpCase& c, const std::vector<Tensor>& values, const RunOptions&
     // A buffer full of NaN: the first contribution must overwrite it.
     Tensor buffer;
     if (options.repeats > 1) {
-      buffer = Tensor::full(values[k].shape(), std::numeric_limits<double>::quiet_NaN(), values[k].dtype());
+      buffer = Tensor::full(values[k].shape(), std::numeric_limits<double>::quiet_NaN(), values[k].dtype(),
+                            values[k].device());
     }
     require_grad(inputs[k], buffer);
     any = true;
@@ -183,28 +184,47 @@ class IsaIs {
   simd::Isa previous_;
 };
 
+// What every device must come close to: the reference's result, and gradients in f64.
+class Expected {
+ public:
+  Expected(const OpCase& c, const std::vector<Tensor>& values) : c_(c), result_(c.reference(arrays(values))) {
+    std::vector<Tensor> exact;
+    for (size_t k = 0; k < values.size(); ++k) {
+      exact.push_back(c.inputs[k].kind == OpInput::Kind::constant ? values[k] : values[k].to(DType::f64));
+    }
+    gradients_ = run(c, exact).gradients;
+  }
+  // `times`: passes that added up in the gradients.
+  void compare(const Result& r, DType dtype, double times, const std::string& what) const {
+    expect_close(r.y, result_, c_.looseness * result_tolerance(coarser(r, dtype)), what + ": result");
+    for (size_t k = 0; k < gradients_.size(); ++k) {
+      if (r.gradients[k].defined()) compare_gradient(r, dtype, k, times, what);
+    }
+  }
+  void compare_gradient(const Result& r, DType dtype, size_t k, double times, const std::string& what) const {
+    if (c_.inputs[k].kind == OpInput::Kind::data) {
+      EXPECT_EQ(r.gradients[k].dtype(), dtype);
+    }
+    auto reference = gradients_[k].to_vector<double>();
+    for (double& g : reference) g *= times;
+    expect_close(r.gradients[k], reference, c_.looseness * gradient_tolerance(coarser(r, dtype)),
+                 fmt::format("{}: gradient {}", what, k));
+  }
+
+ private:
+  static DType coarser(const Result& r, DType dtype) { return r.y.dtype() == DType::bf16 ? DType::bf16 : dtype; }
+
+  const OpCase& c_;
+  std::vector<double> result_;
+  std::vector<Tensor> gradients_;
+};
+
 void check_run(const OpCase& c, DType dtype, bool outliers) {
   const std::vector<Tensor> values = draw_inputs(c, dtype, outliers);
-  const std::vector<double> expected = c.reference(arrays(values));
-  std::vector<Tensor> exact;
-  for (size_t k = 0; k < values.size(); ++k) {
-    exact.push_back(c.inputs[k].kind == OpInput::Kind::constant ? values[k] : values[k].to(DType::f64));
-  }
-  const Result f64 = run(c, exact);
-
+  const Expected expected(c, values);
   const Result plain = run(c, values);
-  const DType coarser = plain.y.dtype() == DType::bf16 ? DType::bf16 : dtype;
-  const double result_bound = c.looseness * result_tolerance(coarser);
-  const double gradient_bound = c.looseness * gradient_tolerance(coarser);
-  auto compare = [&](const Result& r, double times, const std::string& what) {
-    expect_close(r.y, expected, result_bound, what + ": result");
-    for (size_t k = 0; k < values.size(); ++k) {
-      if (!r.gradients[k].defined()) continue;
-      EXPECT_EQ(r.gradients[k].dtype(), values[k].dtype());
-      auto reference = f64.gradients[k].to_vector<double>();
-      for (double& g : reference) g *= times;
-      expect_close(r.gradients[k], reference, gradient_bound, fmt::format("{}: gradient {}", what, k));
-    }
+  const auto compare = [&](const Result& r, double times, const std::string& what) {
+    expected.compare(r, dtype, times, what);
   };
 
   compare(plain, 1, "plain");
@@ -224,13 +244,38 @@ void check_run(const OpCase& c, DType dtype, bool outliers) {
   for (size_t k = 0; k < values.size(); ++k) {
     if (!wants_gradient(c.inputs[k])) continue;
     const Result alone = run(c, values, {.only = static_cast<int>(k)});
-    expect_close(alone.gradients[k], f64.gradients[k].to_vector<double>(), gradient_bound,
-                 fmt::format("gradient {} alone", k));
+    expected.compare_gradient(alone, dtype, k, 1, "alone");
   }
   check_finite_differences(c, values, plain);
 }
 
+// The same on a device of GPU kernels.
+void check_run_on(Device device, const OpCase& c, DType dtype, bool outliers) {
+  const std::vector<Tensor> values = draw_inputs(c, dtype, outliers);
+  const Expected expected(c, values);
+  std::vector<Tensor> there;
+  for (const Tensor& v : values) there.push_back(v.defined() ? v.to(device) : v);
+  const Result plain = run(c, there);
+  EXPECT_TRUE(plain.y.device() == device);
+  expected.compare(plain, dtype, 1, "plain");
+  if (outliers) return;
+  compare_bits(run(c, there, {.reusable_dy = true}), plain, "second run, dy may be reused");
+  expected.compare(run(c, there, {.layout = Layout::padded_rows}), dtype, 1, "padded rows");
+  if (dtype != DType::f32) return;
+  expected.compare(run(c, there, {.layout = Layout::padded_elements}), dtype, 1, "padded elements");
+  if (c.differentiable) expected.compare(run(c, there, {.repeats = 2}), dtype, 2, "two passes");
+}
+
 }  // namespace
+
+std::vector<Device> other_devices() {
+  std::vector<Device> devices;
+#ifdef GFSA_HAS_EMULATED
+  devices.push_back({DeviceType::emulated, 0});
+#endif
+  if (why_no_cuda().empty()) devices.push_back({DeviceType::cuda, 0});
+  return devices;
+}
 
 void check_op(const OpCase& c) {
   for (simd::Isa isa : {simd::Isa::baseline, simd::Isa::avx2, simd::Isa::avx512}) {
@@ -242,6 +287,16 @@ void check_op(const OpCase& c) {
         SCOPED_TRACE(
             fmt::format("{}, {}, {}{}", c.name, name_of(dtype), simd::name(isa), outliers ? ", outliers" : ""));
         check_run(c, dtype, outliers);
+      }
+    }
+  }
+  for (const Device device : other_devices()) {
+    for (DType dtype : c.dtypes) {
+      if (dtype == DType::f64) continue;  // GPU kernels are made for f32 and bf16
+      for (bool outliers : {false, true}) {
+        if (outliers && !c.outliers) continue;
+        SCOPED_TRACE(fmt::format("{}, {}, {}{}", c.name, name_of(dtype), device.text(), outliers ? ", outliers" : ""));
+        check_run_on(device, c, dtype, outliers);
       }
     }
   }
@@ -280,7 +335,7 @@ void expect_same_bits(const Tensor& a, const Tensor& b, const std::string& what)
   ASSERT_TRUE(a.defined() && b.defined()) << what;
   ASSERT_EQ(a.dtype(), b.dtype()) << what;
   ASSERT_TRUE(a.shape() == b.shape()) << what << ": " << a.shape().text() << " and " << b.shape().text();
-  const Tensor x = a.contiguous(), y = b.contiguous();
+  const Tensor x = a.to(Device{}).contiguous(), y = b.to(Device{}).contiguous();
   EXPECT_TRUE(x.bytes() == 0 || std::memcmp(x.raw(), y.raw(), x.bytes()) == 0) << what << ": bits differ";
 }
 
@@ -310,7 +365,8 @@ Tensor strided_copy(const Tensor& t, bool rows) {
   } else {
     wide.push_back(2);
   }
-  Tensor memory = Tensor::full(wide, is_floating(t.dtype()) ? std::numeric_limits<double>::quiet_NaN() : 1, t.dtype());
+  Tensor memory =
+      Tensor::full(wide, is_floating(t.dtype()) ? std::numeric_limits<double>::quiet_NaN() : 1, t.dtype(), t.device());
   const Tensor view = rows ? memory.slice(-1, 1, 1 + t.dim(-1)) : memory.select(-1, 0);
   view.copy_from(t);
   return view;

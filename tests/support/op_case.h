@@ -11,6 +11,9 @@
 //   - strided inputs and dy (padded rows, padded elements), gradients added to earlier ones, buffers given for
 //   gradients;
 //   - that neither inputs nor a dy somebody holds are written to.
+//
+// Then f32 and bf16 on every other device there is: results and gradients within the same bounds, the bits of a second
+// run, strided inputs, added gradients.
 #pragma once
 
 #include <functional>
@@ -61,6 +64,9 @@ struct OpCase {
   bool any_threads_same_bits = true;  // false for what goes through gemm()
 };
 void check_op(const OpCase& c);
+
+// Devices beside the CPU on which this build and machine can run: emulated, cuda:0.
+std::vector<Device> other_devices();
 
 // |actual - expected| <= tolerance * (|expected| + root mean square of expected + 0.01), infinities and NaN alike.
 void expect_close(const std::vector<double>& actual, const std::vector<double>& expected, double tolerance,

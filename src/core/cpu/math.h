@@ -11,7 +11,7 @@
 namespace gfsa::math {
 
 // e^r for |r| <= ln 2 / 2: degree-6 polynomial, minimax with the series' first three terms kept (relative error 4e-9).
-inline float exp_of_fraction(float r) {
+constexpr float exp_of_fraction(float r) {
   float p = 1.38637563e-3f;
   p = p * r + 8.36750958e-3f;
   p = p * r + 4.16672379e-2f;
@@ -22,7 +22,7 @@ inline float exp_of_fraction(float r) {
 
 // e^x, at most 2 ulp for results in the normal range; 0 below -87.33, +inf above 88.72; NaN stays NaN.
 // Range reduction x = n ln 2 + r, |r| <= ln 2 / 2 (Cody and Waite's split of ln 2).
-inline float exp(float x) {
+constexpr float exp(float x) {
   constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer, kept in the low mantissa bits
   const float clamped = x > 89.0f ? 89.0f : (x < -88.0f ? -88.0f : x);
   const float t = clamped * 1.44269504088896341f + kShift;
@@ -42,7 +42,7 @@ inline double exp(double x) { return std::exp(x); }
 
 // The same polynomial for x <= 0, which a softmax asks for: half the instructions. At most 2 ulp; 0 below -87.33; NaN
 // stays NaN.
-inline float exp_nonpositive(float x) {
+constexpr float exp_nonpositive(float x) {
   constexpr float kShift = 12582912.0f, kLowest = -87.33f;
   const float clamped = x < kLowest ? kLowest : x;
   const float t = clamped * 1.44269504088896341f + kShift;
@@ -56,7 +56,7 @@ inline float exp_nonpositive(float x) {
 inline double exp_nonpositive(double x) { return std::exp(x); }
 
 // Odd rational approximation on [-4, 4], 1 beyond; absolute error below 4e-7.
-inline float erf(float x) {
+constexpr float erf(float x) {
   const float c = x > 4.0f ? 4.0f : (x < -4.0f ? -4.0f : x);
   const float s = c * c;
   float p = -2.72614225801306e-10f;
@@ -76,7 +76,7 @@ inline float erf(float x) {
 inline double erf(double x) { return std::erf(x); }
 
 // Odd rational approximation on [-7.9, 7.9], 1 beyond; absolute error below 4e-7.
-inline float tanh(float x) {
+constexpr float tanh(float x) {
   const float c =
       x > 7.90531110763549805f ? 7.90531110763549805f : (x < -7.90531110763549805f ? -7.90531110763549805f : x);
   const float s = c * c;
@@ -95,7 +95,7 @@ inline float tanh(float x) {
 }
 inline double tanh(double x) { return std::tanh(x); }
 
-inline float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
+constexpr float sigmoid(float x) { return 1.0f / (1.0f + exp(-x)); }
 inline double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
 }  // namespace gfsa::math

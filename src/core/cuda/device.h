@@ -71,10 +71,12 @@
 
 #if defined(GFSA_EMULATED)
 #define GFSA_DEVICE_NAMESPACE emulated
+#define GFSA_DEVICE_TYPE ::gfsa::DeviceType::emulated
 #define GFSA_DEVICE inline
 #include "core/cuda/device_emulated.h"
 #elif defined(__CUDACC__)
 #define GFSA_DEVICE_NAMESPACE cuda
+#define GFSA_DEVICE_TYPE ::gfsa::DeviceType::cuda
 #define GFSA_DEVICE __device__ __forceinline__
 #include "core/cuda/device_nvcc.h"
 #else

@@ -1,4 +1,4 @@
-#include "ops/pointwise.h"
+#include "core/strided_loop.h"
 
 namespace gfsa {
 
