@@ -22,10 +22,10 @@ inline void require_cpu(const char* op, const Tensor& x) {
   if (!is_on_cpu(x)) fail("{}: has no kernel for device {}", op, x.device().text());
 }
 
-// f(d) with d, as a constant, the type of x's device, of those that this build has.
+// f(d) with d, as a constant, the device's type, of those that this build has.
 template <class F>
-void on_device(const char* op, const Tensor& x, F&& f) {
-  switch (x.device().type) {
+void on_device(const char* op, Device device, F&& f) {
+  switch (device.type) {
     case DeviceType::cpu:
       f(std::integral_constant<DeviceType, DeviceType::cpu>{});
       return;
@@ -36,14 +36,18 @@ void on_device(const char* op, const Tensor& x, F&& f) {
 #endif
     case DeviceType::emulated:
 #ifdef GFSA_HAS_EMULATED
-      if (x.device().type == DeviceType::emulated) {
+      if (device.type == DeviceType::emulated) {
         f(std::integral_constant<DeviceType, DeviceType::emulated>{});
         return;
       }
 #endif
       break;
   }
-  fail("{}: has no kernel for device {}", op, x.device().text());
+  fail("{}: has no kernel for device {}", op, device.text());
+}
+template <class F>
+void on_device(const char* op, const Tensor& x, F&& f) {
+  on_device(op, x.device(), f);
 }
 
 // f(T{}) with T = float or bfloat16: what kernels for GPUs are made for.

@@ -3,6 +3,7 @@
 #include <dnnl.hpp>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "base/strings.h"
 #include "base/threads.h"
 #include "core/cpu/simd.h"
+#include "core/dispatch.h"
 
 namespace gfsa {
 namespace {
@@ -221,5 +223,36 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
   if (status == dnnl_out_of_memory) throw std::bad_alloc();
   if (status != dnnl_success) fail("gemm: oneDNN failed with status {}", static_cast<int>(status));
 }
+
+template <>
+void GemmKernels<DeviceType::cpu>::run(const Gemm& g, const void* a, const void* b, void* c, const void* bias,
+                                       const GemmBatch& batch) {
+  const auto at = [](auto* memory, int64_t elements, DType type) {
+    using Bytes = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(memory)>>, const char, char>;
+    return static_cast<Bytes*>(memory) + elements * static_cast<int64_t>(size_of(type));
+  };
+  for (int64_t i = 0; i < batch.count; ++i) {
+    gemm(g, at(a, i * batch.step_a, g.a_type), at(b, i * batch.step_b, g.a_type), at(c, i * batch.step_c, g.c_type),
+         bias);
+  }
+}
+
+void gemm(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias,
+          const GemmBatch& batch) {
+  const Gemm g = normalised(problem);
+  if (g.m == 0 || g.n == 0 || batch.count == 0) return;
+  on_device("gemm", device, [&](auto d) {
+    if (d != DeviceType::cpu && g.a_type == DType::f64) {
+      fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
+    }
+    GemmKernels<d>::run(g, a, b, c, bias, batch);
+  });
+}
+
+namespace {
+std::atomic<bool> tf32{false};
+}  // namespace
+void allow_tf32(bool allow) { tf32 = allow; }
+bool tf32_allowed() { return tf32; }
 
 }  // namespace gfsa

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "core/device.h"
 #include "core/dtype.h"
 
 namespace gfsa {
@@ -26,7 +27,29 @@ struct Gemm {
   bool operator==(const Gemm&) const = default;
 };
 
+// Several products of one shape, whose operands stand at even distances (in elements; 0: all read the same one).
+struct GemmBatch {
+  int64_t count = 1;
+  int64_t step_a = 0, step_b = 0, step_c = 0;
+  bool operator==(const GemmBatch&) const = default;
+};
+
 // Any of m, n, k may be 0 (k = 0 writes zeros, or the bias, or leaves C if accumulate).
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr);
+
+// The same on any device, whose memory the pointers name. On GPUs: f32 and bf16, on the current stream, through
+// cuBLASLt (the emulated device computes on the CPU), with algorithms chosen once a shape and kept.
+void gemm(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr,
+          const GemmBatch& batch = {});
+
+// Whether f32 products on GPUs may round their operands to TF32 (10 bits of mantissa, tensor cores). Off at first.
+void allow_tf32(bool allow);
+bool tf32_allowed();
+
+template <DeviceType D>
+struct GemmKernels {
+  // m, n and count > 0; leading dimensions filled in.
+  static void run(const Gemm& problem, const void* a, const void* b, void* c, const void* bias, const GemmBatch& batch);
+};
 
 }  // namespace gfsa

@@ -24,7 +24,7 @@ void product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_
   g.m = m, g.n = n, g.k = k;
   g.accumulate = accumulate;
   g.bias = bias.defined();
-  gemm(g, a.raw(), b.raw(), c.raw(), bias.defined() ? bias.raw() : nullptr);
+  gemm(a.device(), g, a.raw(), b.raw(), c.raw(), bias.defined() ? bias.raw() : nullptr);
 }
 
 }  // namespace

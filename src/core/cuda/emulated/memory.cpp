@@ -151,6 +151,17 @@ void GlobalMemory::require(const char* what, const void* pointer, size_t bytes) 
   }
 }
 
+void GlobalMemory::require_written(const char* what, const void* pointer, size_t bytes) const {
+  require(what, pointer, bytes);
+  const auto address = reinterpret_cast<uintptr_t>(pointer);
+  for (size_t i = 0; i < bytes; ++i) {
+    if (memory_map.states[address - memory_map.base + i] == kWritten) continue;
+    report_on_host(FindingKind::uninitialised,
+                   fmt::format("uninitialised: {} reads {} bytes at {}; nobody wrote byte {}", what, bytes,
+                               describe(address, find(address)), i));
+  }
+}
+
 namespace {
 size_t offset_of(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) - memory_map.base; }
 }  // namespace

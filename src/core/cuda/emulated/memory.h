@@ -77,6 +77,8 @@ class GlobalMemory {
 
   // Whole ranges, for copies and fills: throws a Finding if a byte lies outside of one live allocation.
   void require(const char* what, const void* pointer, size_t bytes) const;
+  // The same, and a Finding if nobody wrote one of the bytes.
+  void require_written(const char* what, const void* pointer, size_t bytes) const;
   void write(void* to, const void* from, size_t bytes);
   void read(void* to, const void* from, size_t bytes) const;
   void copy(void* to, const void* from, size_t bytes);  // takes the states along

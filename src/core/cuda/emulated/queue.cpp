@@ -47,6 +47,12 @@ AddressRange range_of_argument(const void* pointer) {
   bad_launch(what);
 }
 
+void enqueue_host_work(std::function<void()> run) {
+  const std::lock_guard lock(queue().mutex());
+  queue().add(static_cast<StreamState*>(emulated::runtime().current_stream().handle),
+              {std::move(run), nullptr, nullptr});
+}
+
 void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, const std::vector<ArgumentInfo>& arguments,
                     std::function<void()> run) {
   const Limits& limit = limits();

@@ -42,6 +42,9 @@ AddressRange range_of_argument(const void* pointer);
 void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, const std::vector<ArgumentInfo>& arguments,
                     std::function<void()> run);
 
+// Work of a library, which is no kernel of ours: the host does it when the current stream comes to it.
+void enqueue_host_work(std::function<void()> run);
+
 // One record() of an event.
 struct Moment {
   bool done = false;
