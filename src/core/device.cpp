@@ -1,6 +1,7 @@
 #include "core/device.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstring>
@@ -45,6 +46,11 @@ class CpuBackend : public DeviceBackend {
     }
     return fmt::format("{}, {} threads, {}", model, threads(), simd::name(simd::active()));
   }
+  DeviceMemory memory() const override {
+    const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+    return {page * static_cast<uint64_t>(::sysconf(_SC_AVPHYS_PAGES)),
+            page * static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES))};
+  }
 };
 
 }  // namespace
@@ -56,19 +62,33 @@ std::string Device::text() const {
 
 std::string why_no_cuda() { return cuda::why_not(); }
 
+std::string why_not(Device device) {
+  switch (device.type) {
+    case DeviceType::cpu:
+      return "";
+    case DeviceType::emulated:
+#ifdef GFSA_HAS_EMULATED
+      return "";
+#else
+      return "this build has no emulated device (cmake -DGFSA_EMULATED=ON)";
+#endif
+    case DeviceType::cuda:
+      break;
+  }
+  if (const std::string why = why_no_cuda(); !why.empty()) return why;
+  if (device.index < cuda::device_count()) return "";
+  return fmt::format("there are {} GPUs, cuda:0 to cuda:{}", cuda::device_count(), cuda::device_count() - 1);
+}
+
 DeviceBackend& backend(Device device) {
   static CpuBackend cpu;
   if (device.type == DeviceType::cpu) return cpu;
-  if (device.type == DeviceType::emulated) {
-#ifdef GFSA_HAS_EMULATED
-    return emulated::runtime(device.index);
-#else
-    bad_input("device: 'emulated' cannot be used: this build has none (cmake -DGFSA_EMULATED=ON); use device: cpu");
-#endif
-  }
-  if (const std::string why = why_no_cuda(); !why.empty()) {
+  if (const std::string why = why_not(device); !why.empty()) {
     bad_input("device: '{}' cannot be used: {}; use device: cpu", device.text(), why);
   }
+#ifdef GFSA_HAS_EMULATED
+  if (device.type == DeviceType::emulated) return emulated::runtime(device.index);
+#endif
   return cuda::runtime(device.index);
 }
 
@@ -82,7 +102,8 @@ Device parse_device(const std::string& text) {
     const auto [stop, error] = std::from_chars(text.data() + 5, end, index);
     if (error == std::errc() && stop == end && index >= 0) return {DeviceType::cuda, index};
   }
-  bad_input("device: '{}' is not a device, expected cpu, cuda or cuda:N{}", text, did_you_mean(text, {"cpu", "cuda"}));
+  bad_input("device: '{}' is not a device, expected cpu, cuda, cuda:N or emulated{}", text,
+            did_you_mean(text, {"cpu", "cuda", "emulated"}));
 }
 
 }  // namespace gfsa

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,11 @@ struct Device {
   std::string text() const;  // "cpu", "cuda:0", "emulated"
 };
 
+// Bytes. free: that an allocation could take now, of the whole machine or GPU.
+struct DeviceMemory {
+  uint64_t free = 0, total = 0;
+};
+
 // What the arena and tensors need of a device. Work is ordered as issued; synchronize() waits for all of it.
 class DeviceBackend {
  public:
@@ -31,14 +37,17 @@ class DeviceBackend {
   virtual void zero(void* memory, size_t bytes) = 0;
   virtual void synchronize() = 0;
   virtual std::string description() const = 0;  // "AMD EPYC, 2 cores, AVX-512"
+  virtual DeviceMemory memory() const = 0;
   // The arena keeps nothing back and cuts nothing: each block is an allocation of its own, whose bounds are checked.
   virtual bool wants_every_block() const { return false; }
 };
 
 // Throws bad input for a device this build or machine does not have, saying which is the case.
 DeviceBackend& backend(Device device);
-// "cpu", "cuda", "cuda:1", "emulated"; bad input otherwise.
+// "cpu", "cuda", "cuda:1", "emulated"; bad input otherwise. It need not be there.
 Device parse_device(const std::string& text);
+// Why the device cannot be used here and what to do about it, or "" if it can.
+std::string why_not(Device device);
 // Why `device: cuda` cannot be used here, or "" if it can.
 std::string why_no_cuda();
 

@@ -105,7 +105,7 @@ Cases value_cases() {
       {"an unknown precision", yaml(before_base("precision: fp16\n")),
        "DIR/c.yaml:1:12: precision: 'fp16' is unknown, expected f32 or bf16"},
       {"an unknown device", yaml(before_base("device: gpu\n")),
-       "device: 'gpu' is not a device, expected cpu, cuda or cuda:N; did you mean 'cpu'?"},
+       "device: 'gpu' is not a device, expected cpu, cuda, cuda:N or emulated; did you mean 'cpu'?"},
       {"a device that is not there", yaml(before_base("device: cuda:99\n")),
        why_no_cuda().empty()
            ? fmt::format("device: 'cuda:99' cannot be used: there are {} GPUs, from cuda:0", cuda::device_count())

@@ -69,6 +69,12 @@ class CudaRuntime : public DeviceRuntime {
     return fmt::format("{}, compute capability {}.{}, {} multiprocessors, {} MiB", p.name, p.major, p.minor,
                        p.multiProcessorCount, p.totalGlobalMem >> 20);
   }
+  DeviceMemory memory() const override {
+    enter();
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "memory");
+    return {free, total};
+  }
 
   Stream create_stream() override {
     enter();

@@ -6,7 +6,9 @@ namespace gfsa::cuda {
 
 int device_count() { return 0; }
 
-std::string why_not() { return "this build has no CUDA back end"; }
+std::string why_not() {
+  return "this build has no CUDA back end (configure it where nvcc is, or with cmake -DGFSA_CUDA=ON)";
+}
 
 DeviceRuntime& runtime(int) { bad_input("device: 'cuda' cannot be used: {}", why_not()); }
 

@@ -52,6 +52,8 @@ GlobalMemory& global_memory() {
   return *memory;
 }
 
+size_t GlobalMemory::used() const { return impl_->used; }
+
 void* GlobalMemory::allocate(size_t bytes) {
   Impl& m = *impl_;
   const size_t size = rounded(bytes);

@@ -63,6 +63,7 @@ class GlobalMemory {
   GlobalMemory();
 
   void* allocate(size_t bytes);  // fresh and poisoned; nullptr when full
+  size_t used() const;
   // Takes the bytes back; the address is not given out again for a while.
   void release(uintptr_t address);
   void make_fresh(AddressRange range);

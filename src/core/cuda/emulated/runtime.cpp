@@ -78,6 +78,10 @@ class EmulatedRuntime : public DeviceRuntime {
     queue().run_all();
   }
   std::string description() const override { return fmt::format("emulated device, limits of {}", limits().name); }
+  DeviceMemory memory() const override {
+    const Lock lock(queue().mutex());
+    return {GlobalMemory::kCapacity - global_memory().used(), GlobalMemory::kCapacity};
+  }
 
   bool wants_every_block() const override { return true; }
 
