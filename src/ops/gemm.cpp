@@ -225,8 +225,8 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
 }
 
 template <>
-void GemmKernels<DeviceType::cpu>::run(const Gemm& g, const void* a, const void* b, void* c, const void* bias,
-                                       const GemmBatch& batch) {
+void GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const void* a, const void* b, void* c,
+                                       const void* bias, const GemmBatch& batch) {
   const auto at = [](auto* memory, int64_t elements, DType type) {
     using Bytes = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(memory)>>, const char, char>;
     return static_cast<Bytes*>(memory) + elements * static_cast<int64_t>(size_of(type));
@@ -245,7 +245,7 @@ void gemm(Device device, const Gemm& problem, const void* a, const void* b, void
     if (d != DeviceType::cpu && g.a_type == DType::f64) {
       fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
     }
-    GemmKernels<d>::run(g, a, b, c, bias, batch);
+    GemmKernels<d>::run(device, g, a, b, c, bias, batch);
   });
 }
 

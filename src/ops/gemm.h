@@ -49,7 +49,8 @@ bool tf32_allowed();
 template <DeviceType D>
 struct GemmKernels {
   // m, n and count > 0; leading dimensions filled in.
-  static void run(const Gemm& problem, const void* a, const void* b, void* c, const void* bias, const GemmBatch& batch);
+  static void run(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias,
+                  const GemmBatch& batch);
 };
 
 }  // namespace gfsa

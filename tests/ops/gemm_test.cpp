@@ -138,5 +138,62 @@ TEST(Gemm, UnderLimitsOfOpenMPProductsAreWhole) {
   }
 }
 
+// Products of shapes drawn at random, several at a time, against the CPU's.
+TEST(GemmOnDevices, EqualTheCpu) {
+  const std::vector<Device> devices = test::other_devices();
+  if (devices.empty()) GTEST_SKIP() << "this build and machine have no device but the CPU";
+  RandomSequence random(RandomKey(5, "gemm"));
+  for (int trial = 0; trial < 200; ++trial) {
+    const auto size = [&](uint64_t most) { return static_cast<int64_t>(random.below(most + 1)); };
+    Gemm g;
+    g.m = size(40), g.n = size(40), g.k = size(40);
+    g.a_type = random.below(2) == 0 ? DType::f32 : DType::bf16;
+    g.c_type = random.below(2) == 0 ? DType::f32 : g.a_type;
+    g.transpose_a = random.below(2) == 0, g.transpose_b = random.below(2) == 0;
+    g.accumulate = random.below(2) == 0, g.bias = random.below(2) == 0;
+    const int64_t rows_a = g.transpose_a ? g.k : g.m, rows_b = g.transpose_b ? g.n : g.k;
+    g.lda = (g.transpose_a ? g.m : g.k) + 1 + size(3), g.ldb = (g.transpose_b ? g.k : g.n) + 1 + size(3),
+    g.ldc = g.n + 1 + size(3);
+    const GemmBatch batch{.count = 1 + size(2),
+                          .step_a = rows_a * g.lda,
+                          .step_b = random.below(2) == 0 ? 0 : rows_b * g.ldb,
+                          .step_c = g.m * g.ldc};
+    const auto seed = static_cast<uint64_t>(trial);
+    const Tensor a = test::random_tensor({batch.count, rows_a, g.lda}, g.a_type, seed),
+                 b = test::random_tensor({batch.count, rows_b, g.ldb}, g.a_type, seed + 1000),
+                 bias = test::random_tensor({g.n}, DType::f32, seed + 2000),
+                 c = test::random_tensor({batch.count, g.m, g.ldc}, g.c_type, seed + 3000), expected = c.clone();
+    gemm(Device{}, g, a.raw(), b.raw(), expected.raw(), bias.raw(), batch);
+    for (const Device device : devices) {
+      SCOPED_TRACE(fmt::format("trial {} on {}: {} x {} x {}", trial, device.text(), g.m, g.n, g.k));
+      const Tensor there_a = a.to(device), there_b = b.to(device), there_bias = bias.to(device), got = c.to(device);
+      gemm(device, g, there_a.raw(), there_b.raw(), got.raw(), there_bias.raw(), batch);
+      test::expect_close(got, expected.to_vector<double>(), g.c_type == DType::bf16 ? 1e-2 : 1e-5, "product");
+    }
+  }
+}
+
+TEST(GemmOnDevices, HaveNoDoubles) {
+  for (const Device device : test::other_devices()) {
+    const Tensor x = Tensor::zeros({2, 2}, DType::f64, device);
+    const Gemm g{.a_type = DType::f64, .c_type = DType::f64, .m = 2, .n = 2, .k = 2};
+    test::expect_error([&] { gemm(device, g, x.raw(), x.raw(), x.raw()); }, {"gemm", "f32 or bf16, not f64"});
+  }
+}
+
+#ifdef GFSA_HAS_EMULATED
+TEST(GemmOnDevices, ReadsOfWhatNobodyWroteAreFound) {
+  const Device device{DeviceType::emulated, 0};
+  const Tensor a = Tensor::zeros({2, 2}, DType::f32, device), fresh = Tensor::empty({2, 2}, DType::f32, device);
+  const Gemm g{.m = 2, .n = 2, .k = 2};
+  test::expect_error(
+      [&] {
+        gemm(device, g, a.raw(), fresh.raw(), a.raw());
+        backend(device).synchronize();
+      },
+      {"uninitialised: gemm, B"});
+}
+#endif
+
 }  // namespace
 }  // namespace gfsa

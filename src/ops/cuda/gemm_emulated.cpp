@@ -42,7 +42,7 @@ void product(Gemm g, const char* a, const char* b, char* c, const void* bias) {
 }  // namespace
 
 template <DeviceType D>
-void GemmKernels<D>::run(const Gemm& g, const void* a, const void* b, void* c, const void* bias,
+void GemmKernels<D>::run(Device /*device*/, const Gemm& g, const void* a, const void* b, void* c, const void* bias,
                          const GemmBatch& batch) {
   emulator::enqueue_host_work([=] {
     const auto size_a = static_cast<int64_t>(size_of(g.a_type)), size_c = static_cast<int64_t>(size_of(g.c_type));
