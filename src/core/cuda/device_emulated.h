@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <tuple>
+#include <typeinfo>
 #include <utility>
 
 #include "core/cuda/emulated/pointers.h"
@@ -122,7 +123,7 @@ void launch(const K& kernel, const Launch& how, A&&... arguments) {
     return Tuple(static_cast<std::tuple_element_t<I, Tuple>>(arguments)...);
   }
   (std::index_sequence_for<A...>());
-  enqueue_kernel(K::kName, max_threads_of<K>(), how,
+  enqueue_kernel(K::kName, typeid(K).name(), max_threads_of<K>(), how,
                  std::apply([](const auto&... a) { return std::vector<ArgumentInfo>{argument_info(a)...}; }, values),
                  [kernel, values] { std::apply(kernel, values); });
 }

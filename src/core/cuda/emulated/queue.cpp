@@ -1,8 +1,14 @@
 #include "core/cuda/emulated/queue.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace gfsa::emulator {
@@ -47,14 +53,28 @@ AddressRange range_of_argument(const void* pointer) {
   bad_launch(what);
 }
 
+namespace {
+// For scripts/gpu_kernels.py, which cannot know what a launch asks for.
+void note_launch(const char* type, const Launch& how) {
+  static const char* const path = std::getenv("GFSA_EMULATED_LAUNCHES");
+  if (path == nullptr) return;
+  static std::set<std::string> noted;
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(type, nullptr, nullptr, &status), std::free);
+  const std::string line = fmt::format("{}\t{}\t{}\n", name.get(), how.block.count(), how.shared_bytes);
+  const std::lock_guard lock(queue().mutex());
+  if (noted.insert(line).second) std::ofstream(path, std::ios::app) << line;
+}
+}  // namespace
+
 void enqueue_host_work(std::function<void()> run) {
   const std::lock_guard lock(queue().mutex());
   queue().add(static_cast<StreamState*>(emulated::runtime().current_stream().handle),
               {std::move(run), nullptr, nullptr});
 }
 
-void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, const std::vector<ArgumentInfo>& arguments,
-                    std::function<void()> run) {
+void enqueue_kernel(const char* kernel, const char* type, int max_threads, const Launch& how,
+                    const std::vector<ArgumentInfo>& arguments, std::function<void()> run) {
   const Limits& limit = limits();
   if (how.grid.count() == 0 || how.block.count() == 0) {
     bad_launch(fmt::format("grid {} of blocks {} is empty", text_of(how.grid), text_of(how.block)));
@@ -82,6 +102,7 @@ void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, cons
       bad_launch(fmt::format("arguments {} and {} are the same memory and one is written: declare both InPlace", j, i));
     }
   }
+  note_launch(type, how);
   const LaunchInfo info{kernel, how.op_text(), how.grid, how.block, how.shared_bytes, 0};
   const Stream stream = how.stream.handle == nullptr ? emulated::runtime().current_stream() : how.stream;
   const std::lock_guard lock(queue().mutex());

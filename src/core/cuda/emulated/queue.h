@@ -38,9 +38,10 @@ class NamedLaunch {
 // Throws bad_launch for anything but nullptr and live device memory.
 AddressRange range_of_argument(const void* pointer);
 
-// Throws bad_launch: limits of the device, aliasing arguments. The kernel runs later.
-void enqueue_kernel(const char* kernel, int max_threads, const Launch& how, const std::vector<ArgumentInfo>& arguments,
-                    std::function<void()> run);
+// Throws bad_launch: limits of the device, aliasing arguments. The kernel runs later. type: the kernel's, as typeid
+// names it; GFSA_EMULATED_LAUNCHES=FILE notes types, threads and dynamic shared memory of all launches, each once.
+void enqueue_kernel(const char* kernel, const char* type, int max_threads, const Launch& how,
+                    const std::vector<ArgumentInfo>& arguments, std::function<void()> run);
 
 // Work of a library, which is no kernel of ours: the host does it when the current stream comes to it.
 void enqueue_host_work(std::function<void()> run);
