@@ -168,8 +168,13 @@ class PosixEnv : public Env {
   }
   void create_directories(const std::string& path) override {
     std::error_code ec;
+    std::vector<std::string> parents;  // of folders that are new: their entries must outlive a power cut too
+    for (fs::path p = fs::absolute(path, ec); !ec && !fs::exists(p, ec) && !ec; p = p.parent_path()) {
+      parents.push_back(p.parent_path().string());
+    }
     fs::create_directories(path, ec);
     if (ec) bad_input("{}: cannot be created: {}", path, ec.message());
+    for (const auto& parent : parents) sync_folder(parent);
   }
   std::vector<std::string> list(const std::string& directory) override {
     std::error_code ec;
