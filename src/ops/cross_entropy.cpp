@@ -10,6 +10,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "ops/cross_entropy_kernels.h"
 #include "ops/lanes.h"
 
 namespace gfsa {
@@ -17,13 +18,7 @@ namespace {
 
 constexpr int64_t kPiece = 2048;  // classes at a time: 8 KiB of f32
 
-struct Problem {
-  Tensor logits, targets;  // contiguous
-  bool hard = true;
-  int64_t rows = 0, classes = 0;
-  double smoothing = 0;
-  int64_t ignore_index = -100;
-};
+using Problem = CrossEntropyProblem;
 
 Problem make_problem(const char* op, const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
   Expect e(op);
@@ -34,11 +29,10 @@ Problem make_problem(const char* op, const Tensor& logits, const Tensor& targets
   e.dtype("targets", targets, {p.hard ? DType::i64 : accumulator_of(logits.dtype())});
   e.that(options.label_smoothing >= 0 && options.label_smoothing <= 1, "label_smoothing is {}, expected 0 to 1",
          options.label_smoothing);
-  require_cpu(op, logits);
   p.logits = logits.detach().contiguous(), p.targets = targets.detach().contiguous();
   p.rows = e["M"], p.classes = e["K"];
   p.smoothing = options.label_smoothing, p.ignore_index = options.ignore_index;
-  if (p.hard) {
+  if (p.hard && is_on_cpu(logits)) {
     const int64_t* t = p.targets.data<int64_t>();
     for (int64_t r = 0; r < p.rows; ++r) {
       e.that(t[r] == p.ignore_index || (t[r] >= 0 && t[r] < p.classes),
@@ -87,15 +81,8 @@ inline void add_piece(RowSums<A>& row, const T* x, const A* t, int64_t n) {
   row.product += static_cast<double>(product) + static_cast<double>(targets) * static_cast<double>(shift);
 }
 
-// What backward needs of a row: softmax(x) = exp((x - largest) - log_sum), which is exact also for large x, where the
-// one number largest + log_sum would lose the digits that count.
-template <class A>
-struct RowState {
-  A largest, log_sum, weight;  // weight: sum of t'
-};
-
 template <class T, class A = acc_t<T>>
-void forward(const Problem& p, A* losses, RowState<A>* states) {
+void losses_of_rows(const Problem& p, A* losses, CrossEntropyState<A>* states) {
   const T* x = p.logits.data<T>();
   const int64_t* classes = p.hard ? p.targets.data<int64_t>() : nullptr;
   const A* soft = p.hard ? nullptr : p.targets.data<A>();
@@ -124,7 +111,7 @@ void forward(const Problem& p, A* losses, RowState<A>* states) {
 }
 
 template <class T, class A = acc_t<T>>
-void backward(const Problem& p, const RowState<A>* states, double scale_of_row, T* dx, bool accumulate) {
+void slopes(const Problem& p, const CrossEntropyState<A>* states, double scale_of_row, T* dx, bool accumulate) {
   const T* x = p.logits.data<T>();
   const int64_t* classes = p.hard ? p.targets.data<int64_t>() : nullptr;
   const A* soft = p.hard ? nullptr : p.targets.data<A>();
@@ -182,36 +169,56 @@ struct Forward {
 
 Forward run_forward(const char* op, const Problem& p) {
   const DType acc = accumulator_of(p.logits.dtype());
-  Forward f{Tensor::empty({p.rows}, acc), Tensor::empty({p.rows, 3}, acc)};
-  dispatch_floating(op, p.logits, [&](auto t) {
-    using T = decltype(t);
-    using A = acc_t<T>;
-    forward<T>(p, f.losses.data<A>(), static_cast<RowState<A>*>(f.states.raw()));
-  });
+  const Device device = p.logits.device();
+  Forward f{Tensor::empty({p.rows}, acc, device), Tensor::empty({p.rows, 3}, acc, device)};
+  on_device(op, p.logits, [&](auto d) { CrossEntropyKernels<d>::forward(p, f.losses, f.states); });
   return f;
 }
 
 }  // namespace
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
-  const Problem p = make_problem("cross_entropy", logits, targets, options);
-  const Forward f = run_forward("cross_entropy", p);
-  double normalizer = options.normalizer;
+template <>
+void CrossEntropyKernels<DeviceType::cpu>::forward(const Problem& p, const Tensor& losses, const Tensor& states) {
+  dispatch_floating("cross_entropy", p.logits, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    losses_of_rows<T>(p, losses.data<A>(), static_cast<CrossEntropyState<A>*>(states.raw()));
+  });
+}
+
+template <>
+void CrossEntropyKernels<DeviceType::cpu>::reduce(const Problem& p, const Tensor& losses, double normalizer,
+                                                  const Tensor& factor, const Tensor& y) {
   if (normalizer == 0) {
     for (int64_t r = 0; r < p.rows; ++r) normalizer += counts(p, r) ? 1 : 0;
   }
   double sum = 0;
-  for (double loss : f.losses.to_vector<double>()) sum += loss;
-  const double factor = normalizer == 0 ? 0 : 1 / normalizer;
-  const Tensor y = Tensor::full({}, sum * factor, f.losses.dtype());
+  for (double loss : losses.to_vector<double>()) sum += loss;
+  *factor.data<double>() = normalizer == 0 ? 0 : 1 / normalizer;
+  y.fill(sum * *factor.data<double>());
+}
+
+template <>
+void CrossEntropyKernels<DeviceType::cpu>::backward(const Problem& p, const Tensor& states, const Tensor& factor,
+                                                    const Tensor& dy, const GradOut::Target& dx) {
+  const double scale = dy.item() * *factor.data<double>();
+  dispatch_floating("cross_entropy", p.logits, [&](auto t) {
+    using T = decltype(t);
+    using A = acc_t<T>;
+    slopes<T>(p, static_cast<const CrossEntropyState<A>*>(states.raw()), scale, dx.tensor.data<T>(), dx.accumulate);
+  });
+}
+
+Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  const Problem p = make_problem("cross_entropy", logits, targets, options);
+  const Forward f = run_forward("cross_entropy", p);
+  const Tensor factor = Tensor::empty({1}, DType::f64, logits.device());
+  const Tensor y = Tensor::empty({}, f.losses.dtype(), logits.device());
+  on_device("cross_entropy", logits,
+            [&](auto d) { CrossEntropyKernels<d>::reduce(p, f.losses, options.normalizer, factor, y); });
   return record("cross_entropy", y, {logits}, [p, states = f.states, factor](const Tensor& dy, GradOut& grads) {
-    const auto [dx, accumulate] = grads.target(0);
-    const double scale = dy.item() * factor;
-    dispatch_floating("cross_entropy", p.logits, [&, dx = dx, accumulate = accumulate](auto t) {
-      using T = decltype(t);
-      using A = acc_t<T>;
-      backward<T>(p, static_cast<const RowState<A>*>(states.raw()), scale, dx.template data<T>(), accumulate);
-    });
+    const GradOut::Target dx = grads.target(0);
+    on_device("cross_entropy", p.logits, [&](auto d) { CrossEntropyKernels<d>::backward(p, states, factor, dy, dx); });
   });
 }
 
