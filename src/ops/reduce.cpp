@@ -5,11 +5,14 @@
 
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "ops/functions.h"
 #include "ops/pointwise.h"
 #include "ops/reduce_kernels.h"
 
 namespace gfsa {
 namespace {
+
+using namespace functions;
 
 using Reduced = std::array<bool, Shape::kMaxRank>;
 
@@ -41,11 +44,10 @@ int64_t reduced_count(const Shape& shape, const Reduced& reduced) {
   return n;
 }
 
-enum class Map { identity, square };
-
-// factor * sum of map(x) over the reduced dimensions, as `dtype`, in the shape with 1s. One pass for each run of
-// neighbouring reduced dimensions, the innermost first; what lies between passes has the accumulator's type.
-Tensor sum_over(const Tensor& strided, const Reduced& reduced, Map map, double factor, DType dtype) {
+// factor * sum of x, or of its squares, over the reduced dimensions, as `dtype`, in the shape with 1s. One pass for
+// each run of neighbouring reduced dimensions, the innermost first; what lies between passes has the accumulator's
+// type.
+Tensor sum_over(const Tensor& strided, const Reduced& reduced, bool squares, double factor, DType dtype) {
   Tensor x = strided.detach().contiguous();
   struct Group {
     int64_t size;
@@ -71,29 +73,9 @@ Tensor sum_over(const Tensor& strided, const Reduced& reduced, Map map, double f
     for (size_t i = 0; i < k; ++i) outer *= groups[i].size;
     const bool last = k <= 1;
     const Tensor y = Tensor::empty({outer * inner}, last ? dtype : accumulator_of(x.dtype()), x.device());
-    dispatch_floating("sum", x, [&](auto t) {
-      using T = decltype(t);
-      using A = acc_t<T>;
-      const T* from = x.data<T>();
-      const auto run = [&](auto* to) {
-        const double f = last ? factor : 1.0;
-        if (first && map == Map::square) {
-          sum_middle<A>(
-              outer, groups[k].size, inner, f, [from](int64_t i) { return widen(from[i]) * widen(from[i]); }, to);
-        } else {
-          sum_middle<A>(
-              outer, groups[k].size, inner, f, [from](int64_t i) { return widen(from[i]); }, to);
-        }
-      };
-      if (y.dtype() == dtype_of<T>) {
-        run(y.data<T>());
-      } else if (y.dtype() == dtype_of<A>) {
-        run(y.data<A>());
-      } else if constexpr (std::is_same_v<T, float>) {
-        run(y.data<bfloat16>());
-      } else {
-        fail("sum: {} into {}", name_of(x.dtype()), name_of(y.dtype()));
-      }
+    on_device("sum", x, [&](auto d) {
+      ReduceKernels<d>::sum("sum", x, first && squares ? x : Tensor(), outer, groups[k].size, inner,
+                            last ? factor : 1.0, y);
     });
     if (last) return y.view(result);
     // The groups around the one that is gone become one.
@@ -113,17 +95,12 @@ void give_stretched(GradOut& out, const Tensor& gradient, double factor) {
   const Tensor& dx = target.tensor;
   if (dx.numel() == 0) return;
   const Tensor dy = gradient.expand(dx.shape());
-  dispatch_floating("sum backward", dx, [&](auto t) {
+  dispatch_floating("sum backward", dx.dtype(), [&](auto t) {
     using T = decltype(t);
-    using A = acc_t<T>;
-    const A f = static_cast<A>(factor);
     if (target.accumulate) {
-      pointwise_strided(
-          StridedLoop({dx, dx, dy}), dx.data<T>(), [f](auto old, auto d) { return old + f * d; }, dx.data<T>(),
-          dy.data<T>());
+      map<T, T, T>("sum backward", AddScaled{factor}, dx, dx, dy);
     } else {
-      pointwise_strided(
-          StridedLoop({dx, dx, dy}), dx.data<T>(), [f](auto, auto d) { return f * d; }, dx.data<T>(), dy.data<T>());
+      map<T, T>("sum backward", Scale{factor}, dx, dy);
     }
   });
 }
@@ -131,7 +108,7 @@ void give_stretched(GradOut& out, const Tensor& gradient, double factor) {
 Tensor sum_or_mean(const char* op, const Tensor& x, const std::vector<int>& dims, bool keepdim, bool is_mean) {
   const Reduced reduced = reduced_dims(op, x, dims);
   const double factor = is_mean ? 1.0 / static_cast<double>(reduced_count(x.shape(), reduced)) : 1.0;
-  const Tensor y = sum_over(x, reduced, Map::identity, factor, x.dtype());
+  const Tensor y = sum_over(x, reduced, false, factor, x.dtype());
   const Shape with_ones = y.shape();
   return record(op, y.view(kept_shape(x.shape(), reduced, keepdim)), {x}, [with_ones, factor](Tensor dy, GradOut& out) {
     give_stretched(out, dy.contiguous().view(with_ones), factor);
@@ -158,50 +135,11 @@ Tensor reduced_last(const Tensor& x, const Reduced& reduced, std::vector<int>& o
   return t.contiguous();
 }
 
-template <class T>
-inline int64_t first_maximum(const T* x, int64_t n) {
-  using A = acc_t<T>;
-  constexpr int64_t kLanes = 32;
-  A lanes[kLanes];
-  int32_t nan_lanes[kLanes];
-  for (int64_t l = 0; l < kLanes; ++l) lanes[l] = load(x), nan_lanes[l] = 0;
-  const auto visit = [&](int64_t l, A v) {
-    lanes[l] = v > lanes[l] ? v : lanes[l];
-    nan_lanes[l] |= v != v ? 1 : 0;
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-#pragma omp simd
-    for (int64_t l = 0; l < kLanes; ++l) visit(l, load(x + i + l));
-  }
-  for (int64_t l = 0; i + l < n; ++l) visit(l, load(x + i + l));
-  A largest = lanes[0];
-  int32_t nan = 0;
-  for (int64_t l = 0; l < kLanes; ++l) {
-    largest = lanes[l] > largest ? lanes[l] : largest;
-    nan |= nan_lanes[l];
-  }
-  for (int64_t k = 0; k < n; ++k) {
-    const A v = load(x + k);
-    if (nan != 0 ? v != v : v == largest) return k;
-  }
-  return 0;
-}
-
-// Of each row of x [outer, n]: the position of the first maximum.
-Tensor first_maxima(const char* op, const Tensor& x, int64_t outer, int64_t n) {
+// Of each row of x [outer, n]: the position of the first maximum and, where wanted, its value.
+Tensor first_maxima(const char* op, const Tensor& x, int64_t outer, int64_t n, const Tensor& values) {
   if (n == 0 && outer > 0) fail("{}: no elements to take the maximum of", op);
   const Tensor positions = Tensor::empty({outer}, DType::i64, x.device());
-  dispatch_floating(op, x, [&](auto t) {
-    using T = decltype(t);
-    const T* from = x.data<T>();
-    int64_t* to = positions.data<int64_t>();
-    parallel_for(outer, std::max<int64_t>(1, kSumGrain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
-      simd::run([=] {
-        for (int64_t o = begin; o < end; ++o) to[o] = first_maximum(from + o * n, n);
-      });
-    });
-  });
+  on_device(op, x, [&](auto d) { ReduceKernels<d>::maxima(op, x, n, positions, values); });
   return positions;
 }
 
@@ -216,19 +154,16 @@ Tensor mean(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
 
 Tensor sum_squares(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
   const Reduced reduced = reduced_dims("sum_squares", x, dims);
-  const Tensor y = sum_over(x, reduced, Map::square, 1.0, accumulator_of(x.dtype()));
+  const Tensor y = sum_over(x, reduced, true, 1.0, accumulator_of(x.dtype()));
   const Shape with_ones = y.shape();
   const Tensor saved = x.detach();
   return record("sum_squares", y.view(kept_shape(x.shape(), reduced, keepdim)), {x},
                 [with_ones, saved](Tensor dy, GradOut& out) {
                   const Tensor d = dy.contiguous().view(with_ones).expand(saved.shape());
                   const Tensor dx = Tensor::empty(saved.shape(), saved.dtype(), saved.device());
-                  dispatch_floating("sum_squares", saved, [&](auto t) {
+                  dispatch_floating("sum_squares", saved.dtype(), [&](auto t) {
                     using T = decltype(t);
-                    using A = acc_t<T>;
-                    pointwise_strided(
-                        StridedLoop({dx, saved, d}), dx.data<T>(), [](auto v, auto g) { return A(2) * v * g; },
-                        saved.data<T>(), d.data<A>());
+                    map<T, T, acc_t<T>>("sum_squares", SquareSlope{}, dx, saved, d);
                   });
                   out.give(0, dx);
                 });
@@ -239,20 +174,13 @@ Tensor max(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
   std::vector<int> order;
   const Tensor rows = reduced_last(x, reduced, order);
   const int64_t n = reduced_count(x.shape(), reduced), outer = kept_shape(x.shape(), reduced, false).numel();
-  const Tensor positions = first_maxima("max", rows, outer, n);
   const Tensor y = Tensor::empty(kept_shape(x.shape(), reduced, keepdim), x.dtype(), x.device());
-  dispatch_any(x.dtype(), [&](auto t) {
-    using T = decltype(t);
-    for (int64_t o = 0; o < outer; ++o) y.data<T>()[o] = rows.data<T>()[o * n + positions.data<int64_t>()[o]];
-  });
+  const Tensor positions = first_maxima("max", rows, outer, n, y);
   const Shape moved = rows.shape();
-  return record("max", y, {x}, [positions, order, moved, n, outer](Tensor dy, GradOut& out) {
+  return record("max", y, {x}, [positions, order, moved, n](Tensor dy, GradOut& out) {
     dy = dy.contiguous();
     Tensor dx = Tensor::zeros(moved, dy.dtype(), dy.device());
-    dispatch_any(dy.dtype(), [&](auto t) {
-      using T = decltype(t);
-      for (int64_t o = 0; o < outer; ++o) dx.data<T>()[o * n + positions.data<int64_t>()[o]] = dy.data<T>()[o];
-    });
+    on_device("max", dy, [&](auto d) { ReduceKernels<d>::put(dy, n, positions, dx); });
     // Back to x's order of dimensions.
     std::vector<int> now = order;
     for (int d = 0; d < dx.rank(); ++d) {
@@ -269,7 +197,7 @@ Tensor argmax(const Tensor& x, int dim, bool keepdim) {
   std::vector<int> order;
   const Tensor rows = reduced_last(x, reduced, order);
   const int64_t n = reduced_count(x.shape(), reduced);
-  return first_maxima("argmax", rows, kept_shape(x.shape(), reduced, false).numel(), n)
+  return first_maxima("argmax", rows, kept_shape(x.shape(), reduced, false).numel(), n, {})
       .view(kept_shape(x.shape(), reduced, keepdim));
 }
 
@@ -281,7 +209,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape, DType dtype) {
     if (!reduced[d] && shape[d - lead] != x.dim(d))
       fail("sum_to: {} does not broadcast to {}", shape.text(), x.shape().text());
   }
-  return sum_over(x, reduced, Map::identity, 1.0, dtype).view(shape);
+  return sum_over(x, reduced, false, 1.0, dtype).view(shape);
 }
 
 }  // namespace gfsa

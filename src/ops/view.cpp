@@ -4,6 +4,7 @@
 
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "ops/functions.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
 
@@ -18,12 +19,9 @@ int existing_dim(const char* op, const Tensor& x, int dim) {
 }
 
 void add_into(const Tensor& to, const Tensor& gradient) {
-  if (to.numel() == 0) return;
-  const StridedLoop loop({to, to, gradient});
-  dispatch_floating("slice", to, [&](auto t) {
+  dispatch_floating("slice", to.dtype(), [&](auto t) {
     using T = decltype(t);
-    pointwise_strided(
-        loop, to.data<T>(), [](auto u, auto v) { return u + v; }, to.data<T>(), gradient.data<T>());
+    map<T, T, T>("slice", functions::Add{}, to, to, gradient);
   });
 }
 
