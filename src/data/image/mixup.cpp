@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "core/cpu/simd.h"
 
 namespace gfsa::data {
@@ -81,24 +80,21 @@ void apply_mix(const MixDraw& draw, std::span<float> images, int batch, int chan
   }
   if (draw.lambda == 1) return;
   const float own = static_cast<float>(draw.lambda), other = static_cast<float>(1.0 - draw.lambda);
-  const int64_t grain = std::max<int64_t>(1, 65536 / static_cast<int64_t>(sample + 1));
-  parallel_for((batch + 1) / 2, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* a = images.data() + static_cast<size_t>(i) * sample;
-      float* b = images.data() + static_cast<size_t>(batch - 1 - i) * sample;
-      if (a == b) continue;
-      if (!draw.cutmix) {
-        simd::run([&] { mix_pair(a, b, sample, own, other); });
-        continue;
-      }
-      for (int c = 0; c < channels; ++c) {
-        for (int y = 0; y < draw.box.height; ++y) {
-          const size_t at = c * plane + static_cast<size_t>(draw.box.top + y) * width + draw.box.left;
-          std::swap_ranges(a + at, a + at + draw.box.width, b + at);
-        }
+  for (int64_t i = 0; i < (batch + 1) / 2; ++i) {
+    float* a = images.data() + static_cast<size_t>(i) * sample;
+    float* b = images.data() + static_cast<size_t>(batch - 1 - i) * sample;
+    if (a == b) continue;
+    if (!draw.cutmix) {
+      simd::run([&] { mix_pair(a, b, sample, own, other); });
+      continue;
+    }
+    for (int c = 0; c < channels; ++c) {
+      for (int y = 0; y < draw.box.height; ++y) {
+        const size_t at = c * plane + static_cast<size_t>(draw.box.top + y) * width + draw.box.left;
+        std::swap_ranges(a + at, a + at + draw.box.width, b + at);
       }
     }
-  });
+  }
 }
 
 void mix_targets(double lambda, double smoothing, std::span<const int64_t> labels, int classes,
