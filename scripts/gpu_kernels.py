@@ -7,8 +7,8 @@
   scripts/gpu_kernels.py --launches FILE     dynamic shared memory and block sizes of launches that the emulated device
                                              noted (GFSA_EMULATED_LAUNCHES=FILE build/tests/test_attention)
 
-Needs nvcc (13.0 or later) and c++filt, no GPU. Exit code 1 if a matrix kernel (one that says `kMatrix`) has no
-tensor-core instruction although its operands are bf16, or if one of them spills registers; 2 for bad arguments.
+Needs nvcc (13.0 or later) and c++filt, no GPU. Exit code 1 if an attention kernel that multiplies matrices in bf16 has no
+tensor-core instruction, or if a matrix kernel spills registers; 2 for bad arguments.
 """
 import argparse
 import collections
