@@ -1,14 +1,10 @@
 #include "ops/linear.h"
 
-#include <algorithm>
-#include <array>
-
 #include "autograd/autograd.h"
-#include "base/threads.h"
-#include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "ops/gemm.h"
+#include "ops/reduce_kernels.h"
 
 namespace gfsa {
 namespace {
@@ -30,35 +26,7 @@ void product(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_
 }  // namespace
 
 void column_sums(const Tensor& dz, const Tensor& sums, bool accumulate) {
-  const int64_t columns = dz.dim(-1), rows = columns == 0 ? 0 : dz.numel() / columns;
-  dispatch_floating("column_sums", dz, [&](auto t) {
-    using T = decltype(t);
-    using A = acc_t<T>;
-    const T* x = dz.data<T>();
-    A* total = sums.data<A>();
-    // A thread owns whole columns, so the order of the sum is the same for any number of threads; blocks of rows keep
-    // the rounding error of long sums small.
-    constexpr int64_t kColumns = 32, kRows = 64;
-    parallel_for((columns + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t chunk = begin; chunk < end; ++chunk) {
-        const int64_t first = chunk * kColumns, width = std::min(kColumns, columns - first);
-        simd::run([&] {
-          std::array<A, kColumns> sum{};
-          for (int64_t r0 = 0; r0 < rows; r0 += kRows) {
-            std::array<A, kColumns> block{};
-            for (int64_t r = r0; r < std::min(rows, r0 + kRows); ++r) {
-              const T* row = x + r * columns + first;
-              for (int64_t j = 0; j < width; ++j) block[static_cast<size_t>(j)] += static_cast<A>(row[j]);
-            }
-            for (int64_t j = 0; j < width; ++j) sum[static_cast<size_t>(j)] += block[static_cast<size_t>(j)];
-          }
-          for (int64_t j = 0; j < width; ++j) {
-            total[first + j] = (accumulate ? total[first + j] : A(0)) + sum[static_cast<size_t>(j)];
-          }
-        });
-      }
-    });
-  });
+  on_device("column_sums", dz, [&](auto d) { ReduceKernels<d>::column_sums(dz, sums, accumulate); });
 }
 
 Tensor linear(const Tensor& x_in, const Tensor& weight, const Tensor& bias, Activation activation,
