@@ -40,11 +40,14 @@ void check(const char* op, const Tensor& x, double p) {
   Expect(op).floating("x", x).that(p >= 0 && p < 1, "p is {}, expected [0, 1)", p);
 }
 
-// y = x * mask; contiguous, y may be x.
-void apply_dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+}  // namespace
+
+template <>
+void DropoutKernels<DeviceType::cpu>::dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key,
+                                              uint32_t sample0) {
   const int64_t samples = x.dim(0), inner = samples == 0 ? 0 : x.numel() / samples;
   const int64_t blocks = (inner + kElements - 1) / kElements;
-  dispatch_floating("dropout", x, [&](auto t) {
+  dispatch_floating("dropout", x.dtype(), [&](auto t) {
     using T = decltype(t);
     const T* from = x.data<T>();
     T* to = y.data<T>();
@@ -66,10 +69,12 @@ void apply_dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& k
   });
 }
 
-void apply_drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+template <>
+void DropoutKernels<DeviceType::cpu>::drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key,
+                                                uint32_t sample0) {
   const int64_t samples = x.dim(0), inner = samples == 0 ? 0 : x.numel() / samples;
   if (inner == 0) return;
-  dispatch_floating("drop_path", x, [&](auto t) {
+  dispatch_floating("drop_path", x.dtype(), [&](auto t) {
     using T = decltype(t);
     using A = acc_t<T>;
     const A scale = A(1) / (A(1) - static_cast<A>(p));
@@ -91,6 +96,15 @@ void apply_drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey&
       }
     });
   });
+}
+
+namespace {
+
+void apply_dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+  on_device("dropout", x, [&](auto d) { DropoutKernels<d>::dropout(x, y, p, key, sample0); });
+}
+void apply_drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
+  on_device("drop_path", x, [&](auto d) { DropoutKernels<d>::drop_path(x, y, p, key, sample0); });
 }
 
 using Apply = void (*)(const Tensor&, const Tensor&, float, const RandomKey&, uint32_t);

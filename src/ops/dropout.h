@@ -14,7 +14,8 @@
 
 namespace gfsa {
 
-inline bool dropout_keeps(const RandomKey& key, uint32_t sample, uint64_t index, float p) {
+// Runs in kernels too.
+constexpr bool dropout_keeps(const RandomKey& key, uint32_t sample, uint64_t index, float p) {
   return uniform_from_bits(philox(key, sample, index / 4)[index % 4]) >= p;
 }
 
@@ -25,8 +26,15 @@ Tensor dropout(const Tensor& x, double p, const RandomKey& key, uint32_t sample0
 // numbers. p = 0 or not training: x itself.
 Tensor drop_path(const Tensor& x, double p, const RandomKey& key, uint32_t sample0, bool training);
 
-// out[i] = 0 or 1 / (1 - p) for elements first_index + i of a sample, i in [0, n). One thread's work; call it from
-// kernels.
+// out[i] = 0 or 1 / (1 - p) for elements first_index + i of a sample, i in [0, n). One thread's work on the
+// CPU; call it from loops.
 void dropout_mask(float* out, int64_t n, const RandomKey& key, uint32_t sample, uint64_t first_index, float p);
+
+// What ops/dropout.cpp needs of a device: y = x * mask; contiguous, of one shape [samples, ...] and dtype; y may be x.
+template <DeviceType D>
+struct DropoutKernels {
+  static void dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0);
+  static void drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0);
+};
 
 }  // namespace gfsa

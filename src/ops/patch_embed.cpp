@@ -11,16 +11,10 @@
 namespace gfsa {
 namespace {
 
-struct Geometry {
-  int64_t batch, channels, patch, rows, columns, width;  // rows and columns of patches; width = D
-  int64_t patches() const { return batch * rows * columns; }
-  int64_t values() const { return channels * patch * patch; }  // of a patch
-};
-
 // f(image row, patch matrix) for each run of P values that lie together in both: offsets of its first value. An image
 // row of patches [b, row] is one unit of work.
 template <class F>
-void for_each_run(const Geometry& g, const F& f) {
+void for_each_run(const PatchGeometry& g, const F& f) {
   const int64_t per_unit = g.columns * g.values();
   parallel_for(g.batch * g.rows, std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(1, per_unit)),
                [&](int64_t begin, int64_t end) {
@@ -41,10 +35,11 @@ void for_each_run(const Geometry& g, const F& f) {
                });
 }
 
-// [B N, Cin P P], each patch in the order of the weight.
-Tensor unfold(const Tensor& images, const Geometry& g, DType dtype) {
-  const Tensor patches = Tensor::empty({g.patches(), g.values()}, dtype);
-  dispatch_floating_pair("patch_embed", images.dtype(), dtype, [&](auto from, auto to) {
+}  // namespace
+
+template <>
+void PatchKernels<DeviceType::cpu>::unfold(const Tensor& images, const PatchGeometry& g, const Tensor& patches) {
+  dispatch_floating_pair("patch_embed", images.dtype(), patches.dtype(), [&](auto from, auto to) {
     using In = decltype(from);
     using Out = decltype(to);
     const In* x = images.data<In>();
@@ -54,10 +49,11 @@ Tensor unfold(const Tensor& images, const Geometry& g, DType dtype) {
       for (int64_t j = 0; j < p; ++j) y[patch + j] = Out(static_cast<acc_t<In>>(x[image + j]));
     });
   });
-  return patches;
 }
 
-void fold(const Tensor& patches, const Geometry& g, const Tensor& images, bool accumulate) {
+template <>
+void PatchKernels<DeviceType::cpu>::fold(const Tensor& patches, const PatchGeometry& g, const Tensor& images,
+                                         bool accumulate) {
   dispatch_floating_pair("patch_embed", patches.dtype(), images.dtype(), [&](auto from, auto to) {
     using In = decltype(from);
     using Out = decltype(to);
@@ -73,6 +69,14 @@ void fold(const Tensor& patches, const Geometry& g, const Tensor& images, bool a
   });
 }
 
+namespace {
+
+Tensor unfold(const Tensor& images, const PatchGeometry& g, DType dtype) {
+  const Tensor patches = Tensor::empty({g.patches(), g.values()}, dtype, images.device());
+  on_device("patch_embed", images, [&](auto d) { PatchKernels<d>::unfold(images, g, patches); });
+  return patches;
+}
+
 }  // namespace
 
 Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bias, std::optional<DType> out) {
@@ -86,12 +90,11 @@ Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bia
   e.that(patch > 0 && e["H"] % patch == 0 && e["W"] % patch == 0,
          "images {}: height and width are no multiples of the patch size {}", images.shape().text(), patch);
   e.that(accumulator_of(dtype) == acc, "cannot go from {} images to {}", name_of(images.dtype()), name_of(dtype));
-  require_cpu("patch_embed", images);
-  const Geometry g{e["B"], e["Cin"], patch, e["H"] / patch, e["W"] / patch, e["D"]};
+  const PatchGeometry g{e["B"], e["Cin"], patch, e["H"] / patch, e["W"] / patch, e["D"]};
 
   const Tensor x = images.detach().contiguous(), w = weight.detach().contiguous().to(dtype);
   const Tensor b = bias.defined() ? bias.detach().contiguous() : Tensor();
-  const Tensor y = Tensor::empty({g.batch, g.rows * g.columns, g.width}, dtype);
+  const Tensor y = Tensor::empty({g.batch, g.rows * g.columns, g.width}, dtype, x.device());
   const Gemm product{.a_type = dtype,
                      .c_type = dtype,
                      .transpose_b = true,
@@ -99,7 +102,7 @@ Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bia
                      .n = g.width,
                      .k = g.values(),
                      .bias = b.defined()};
-  gemm(product, unfold(x, g, dtype).raw(), w.raw(), y.raw(), b.defined() ? b.raw() : nullptr);
+  gemm(x.device(), product, unfold(x, g, dtype).raw(), w.raw(), y.raw(), b.defined() ? b.raw() : nullptr);
 
   return record("patch_embed", y, {images, weight, bias}, [x, w, g, acc](const Tensor& dy, GradOut& grads) {
     const Tensor dyc = dy.contiguous();
@@ -113,18 +116,19 @@ Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bia
                            .n = g.values(),
                            .k = g.patches(),
                            .accumulate = accumulate};
-      gemm(to_weight, dyc.raw(), unfold(x, g, type).raw(), dw.raw());
+      gemm(x.device(), to_weight, dyc.raw(), unfold(x, g, type).raw(), dw.raw());
     }
     if (grads.wants(2)) {
       const auto [db, accumulate] = grads.target(2);
       column_sums(dyc, db, accumulate);
     }
     if (grads.wants(0)) {
-      const Tensor dpatches = Tensor::empty({g.patches(), g.values()}, acc);
+      const Tensor dpatches = Tensor::empty({g.patches(), g.values()}, acc, x.device());
       const Gemm to_patches{.a_type = type, .c_type = acc, .m = g.patches(), .n = g.values(), .k = g.width};
-      gemm(to_patches, dyc.raw(), w.raw(), dpatches.raw());
+      gemm(x.device(), to_patches, dyc.raw(), w.raw(), dpatches.raw());
       const auto [dx, accumulate] = grads.target(0);
-      fold(dpatches, g, dx, accumulate);
+      on_device("patch_embed", dpatches,
+                [&, &to = dx, add = accumulate](auto d) { PatchKernels<d>::fold(dpatches, g, to, add); });
     }
   });
 }

@@ -17,4 +17,18 @@ namespace gfsa {
 
 Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bias, std::optional<DType> out = {});
 
+struct PatchGeometry {
+  int64_t batch, channels, patch, rows, columns, width;  // rows and columns of patches; width = D
+  constexpr int64_t patches() const { return batch * rows * columns; }
+  constexpr int64_t values() const { return channels * patch * patch; }  // of a patch
+};
+
+// What ops/patch_embed.cpp needs of a device. Contiguous tensors; patches [B N, Cin P P], each in the order of the
+// weight.
+template <DeviceType D>
+struct PatchKernels {
+  static void unfold(const Tensor& images, const PatchGeometry& g, const Tensor& patches);
+  static void fold(const Tensor& patches, const PatchGeometry& g, const Tensor& images, bool accumulate);
+};
+
 }  // namespace gfsa
