@@ -10,4 +10,18 @@ namespace gfsa {
 
 Tensor squared_relu(const Tensor& x);
 
+// What it does to one element, on the CPU and in kernels. A is float or double. NaN is not smaller than 0: it stays.
+struct SquaredRelu {
+  template <class A>
+  constexpr A operator()(A x) const {
+    return x < A(0) ? A(0) : x * x;
+  }
+};
+struct SquaredReluBackward {
+  template <class A>
+  constexpr A operator()(A x, A dy) const {
+    return x < A(0) ? A(0) : A(2) * x * dy;
+  }
+};
+
 }  // namespace gfsa
