@@ -27,6 +27,7 @@ GFSA_MAP(AddProduct, float, float, bfloat16, float);
 GFSA_MAP(AddProduct, bfloat16, bfloat16, bfloat16, float);
 GFSA_MAP(Multiply, bfloat16, float, float);
 GFSA_MAP(Multiply, bfloat16, bfloat16, float);
+GFSA_MAP(Multiply, bfloat16, double, double);  // to link: the forward refuses f64
 
 GFSA_MAP(Select, float, bool, float, float);
 GFSA_MAP(Select, bfloat16, bool, bfloat16, bfloat16);

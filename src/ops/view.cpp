@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "ops/functions.h"
+#include "ops/gather_kernels.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
 
@@ -40,25 +41,20 @@ Tensor record_slice(const char* op, const Tensor& y, const Tensor& x, int d, int
   });
 }
 
-// [outer, dim, inner]
-struct Split {
-  int64_t outer = 1, inner = 1;
-};
-Split split_at(const Shape& shape, int dim) {
-  Split s;
-  for (int i = 0; i < dim; ++i) s.outer *= shape[i];
-  for (int i = dim + 1; i < shape.rank(); ++i) s.inner *= shape[i];
-  return s;
+GatherShape gather_shape(const Shape& shape, int dim, const Tensor& indices) {
+  GatherShape g{.rows = shape[dim], .indices = indices.numel()};
+  for (int i = 0; i < dim; ++i) g.outer *= shape[i];
+  for (int i = dim + 1; i < shape.rank(); ++i) g.inner *= shape[i];
+  return g;
 }
 
 // to[o, indices[i], :] += dy[o, i, :], in the order of i. A thread owns whole columns.
-void scatter_add(const Tensor& to, const Tensor& dy, const Tensor& indices, int dim) {
-  const auto [outer, inner] = split_at(to.shape(), dim);
-  const int64_t size = to.dim(dim), n = indices.numel();
+void scatter_add(const Tensor& to, const Tensor& dy, const Tensor& indices, const GatherShape& g) {
+  const int64_t outer = g.outer, inner = g.inner, size = g.rows, n = g.indices;
   if (outer * inner * n == 0) return;
   constexpr int64_t kColumns = 64;
   const int64_t pieces = (inner + kColumns - 1) / kColumns, width = inner;
-  dispatch_floating("index_select", dy, [&](auto t) {
+  dispatch_floating("index_select", dy.dtype(), [&](auto t) {
     using T = decltype(t);
     using A = acc_t<T>;
     A* sums = to.data<A>();
@@ -79,6 +75,47 @@ void scatter_add(const Tensor& to, const Tensor& dy, const Tensor& indices, int 
       });
     });
   });
+}
+
+void check_indices(const Tensor& x, int dim, int64_t size, const Tensor& indices) {
+  const int64_t* at = indices.data<int64_t>();
+  for (int64_t i = 0; i < indices.numel(); ++i) {
+    if (at[i] < 0 || at[i] >= size) {
+      fail("index_select: indices[{}] is {}, outside dimension {} of x {}", i, at[i], dim, x.shape().text());
+    }
+  }
+}
+
+// y[o, i, :] = x[o, indices[i], :]
+void copy_rows(const Tensor& x, const Tensor& indices, const Tensor& y, const GatherShape& g) {
+  const size_t row = static_cast<size_t>(g.inner) * size_of(x.dtype());
+  const int64_t grain = std::max<int64_t>(1, kPointwiseGrain / std::max<int64_t>(1, g.inner));
+  const int64_t* at = indices.data<int64_t>();
+  parallel_for(
+      g.outer * g.indices, grain,
+      [&, to = static_cast<char*>(y.raw()), from = static_cast<const char*>(x.raw())](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const int64_t source = r / g.indices * g.rows + at[r % g.indices];
+          std::memcpy(to + static_cast<size_t>(r) * row, from + static_cast<size_t>(source) * row, row);
+        }
+      });
+}
+
+// dx[o, indices[i], :] += dy[o, i, :]
+void add_rows(const GradOut::Target& target, const Tensor& dy, const Tensor& indices, const GatherShape& g) {
+  const Tensor& dx = target.tensor;
+  if (dx.dtype() == accumulator_of(dx.dtype())) {
+    if (!target.accumulate) backend(dx.device()).zero(dx.raw(), dx.bytes());
+    scatter_add(dx, dy, indices, g);
+    return;
+  }
+  const Tensor sums = Tensor::zeros(dx.shape(), accumulator_of(dx.dtype()), dx.device());
+  scatter_add(sums, dy, indices, g);
+  if (target.accumulate) {
+    add_into(dx, sums.to(dx.dtype()));
+  } else {
+    dx.copy_from(sums);
+  }
 }
 
 }  // namespace
@@ -153,45 +190,29 @@ Tensor index_select(const Tensor& x, int dim, const Tensor& indices) {
       .shape("indices", indices, "n")
       .dtype("indices", indices, {DType::i64})
       .same_device("indices", indices, x);
-  require_cpu("index_select", x);
-  const Tensor from = x.detach().contiguous(), positions = indices.contiguous();
-  const int64_t n = positions.numel(), size = x.dim(d);
-  const int64_t* at = positions.data<int64_t>();
-  for (int64_t i = 0; i < n; ++i) {
-    if (at[i] < 0 || at[i] >= size) {
-      fail("index_select: indices[{}] is {}, outside dimension {} of x {}", i, at[i], dim, x.shape().text());
-    }
-  }
+  const Tensor from = x.detach().contiguous(), positions = indices.detach().contiguous();
+  if (is_on_cpu(x)) check_indices(x, dim, x.dim(d), positions);
   Shape shape = x.shape();
-  shape[d] = n;
+  shape[d] = positions.numel();
   const Tensor y = Tensor::empty(shape, x.dtype(), x.device());
-  const auto [outer, inner] = split_at(x.shape(), d);
-  const size_t row = static_cast<size_t>(inner) * size_of(x.dtype());
-  const int64_t grain = std::max<int64_t>(1, kPointwiseGrain / std::max<int64_t>(1, inner));
-  parallel_for(
-      outer * n, grain,
-      [&, to = static_cast<char*>(y.raw()), source = static_cast<const char*>(from.raw())](int64_t begin, int64_t end) {
-        for (int64_t r = begin; r < end; ++r) {
-          std::memcpy(to + static_cast<size_t>(r) * row, source + static_cast<size_t>(r / n * size + at[r % n]) * row,
-                      row);
-        }
-      });
-  return record("index_select", y, {x}, [d, positions](Tensor dy, GradOut& out) {
+  const GatherShape g = gather_shape(x.shape(), d, positions);
+  on_device("index_select", x, [&](auto device) {
+    if constexpr (device == DeviceType::cpu) {
+      copy_rows(from, positions, y, g);
+    } else {
+      GatherKernels<device>::forward("index_select", g, from, positions, y);
+    }
+  });
+  return record("index_select", y, {x}, [g, positions](Tensor dy, GradOut& out) {
     if (!dy.is_contiguous()) dy = dy.contiguous();
     const GradOut::Target target = out.target(0);
-    const Tensor& dx = target.tensor;
-    if (dx.dtype() == accumulator_of(dx.dtype())) {
-      if (!target.accumulate) backend(dx.device()).zero(dx.raw(), dx.bytes());
-      scatter_add(dx, dy, positions, d);
-      return;
-    }
-    const Tensor sums = Tensor::zeros(dx.shape(), accumulator_of(dx.dtype()), dx.device());
-    scatter_add(sums, dy, positions, d);
-    if (target.accumulate) {
-      add_into(dx, sums.to(dx.dtype()));
-    } else {
-      dx.copy_from(sums);
-    }
+    on_device("index_select", dy, [&](auto device) {
+      if constexpr (device == DeviceType::cpu) {
+        add_rows(target, dy, positions, g);
+      } else {
+        GatherKernels<device>::backward("index_select", g, dy, positions, target);
+      }
+    });
   });
 }
 

@@ -22,7 +22,7 @@ Tensor select(const Tensor& x, int dim, int64_t index);
 // Joined along a dimension; all other dimensions and the dtype agree. Backward: slices of dy, not copied.
 Tensor concat(const std::vector<Tensor>& xs, int dim);
 // y[..., i, ...] = x[..., indices[i], ...]; indices i64 [n]. Backward adds in the order of the indices, in f32 for
-// bf16.
+// bf16. On GPUs an index that does not exist gives NaN (0 in other dtypes) and no gradient instead of an error.
 Tensor index_select(const Tensor& x, int dim, const Tensor& indices);
 // x itself if it has that dtype. To or from an integer dtype: no gradient.
 Tensor cast(const Tensor& x, DType dtype);
