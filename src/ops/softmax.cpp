@@ -13,6 +13,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "ops/lanes.h"
+#include "ops/softmax_kernels.h"
 
 namespace gfsa {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, (1 << 13) / std::max<int64_t>(1, columns)); }
 
 template <bool kLog, class T>
-void forward(const T* x, T* y, int64_t rows, int64_t columns) {
+void exponentials(const T* x, T* y, int64_t rows, int64_t columns) {
   using A = acc_t<T>;
   constexpr A kInfinity = std::numeric_limits<A>::infinity();
   parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
@@ -57,7 +58,7 @@ void forward(const T* x, T* y, int64_t rows, int64_t columns) {
 }
 
 template <bool kLog, class T>
-void backward(const T* y, const T* dy, T* dx, bool accumulate, int64_t rows, int64_t columns) {
+void slopes(const T* y, const T* dy, T* dx, bool accumulate, int64_t rows, int64_t columns) {
   using A = acc_t<T>;
   constexpr A kInfinity = std::numeric_limits<A>::infinity();
   parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
@@ -95,30 +96,42 @@ void backward(const T* y, const T* dy, T* dx, bool accumulate, int64_t rows, int
   });
 }
 
-template <bool kLog>
-Tensor soft(const char* name, const Tensor& x) {
-  Expect e(name);
-  e.shape("x", x, "... C").floating("x", x);
-  const int64_t rows = e["..."], columns = e["C"];
+int64_t rows_of(const Tensor& x) { return x.dim(-1) == 0 ? 0 : x.numel() / x.dim(-1); }
+
+Tensor soft(bool log, const Tensor& x) {
+  const char* name = log ? "log_softmax" : "softmax";
+  Expect(name).shape("x", x, "... C").floating("x", x);
   const Tensor xc = x.detach().contiguous();
-  const Tensor y = Tensor::empty(x.shape(), x.dtype());
-  dispatch_floating(name, x, [&](auto t) {
-    using T = decltype(t);
-    forward<kLog, T>(xc.data<T>(), y.data<T>(), rows, columns);
-  });
-  return record(name, y, {x}, [name, y, rows, columns](const Tensor& dy, GradOut& grads) {
+  const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
+  on_device(name, x, [&](auto d) { SoftmaxKernels<d>::forward(log, xc, y); });
+  return record(name, y, {x}, [name, log, y](const Tensor& dy, GradOut& grads) {
     const Tensor dyc = dy.contiguous();
-    const auto [dx, accumulate] = grads.target(0);
-    dispatch_floating(name, y, [&, dx = dx, accumulate = accumulate](auto t) {
-      using T = decltype(t);
-      backward<kLog, T>(y.data<T>(), dyc.data<T>(), dx.template data<T>(), accumulate, rows, columns);
-    });
+    const GradOut::Target dx = grads.target(0);
+    on_device(name, y, [&](auto d) { SoftmaxKernels<d>::backward(log, y, dyc, dx); });
   });
 }
 
 }  // namespace
 
-Tensor softmax(const Tensor& x) { return soft<false>("softmax", x); }
-Tensor log_softmax(const Tensor& x) { return soft<true>("log_softmax", x); }
+template <>
+void SoftmaxKernels<DeviceType::cpu>::forward(bool log, const Tensor& x, const Tensor& y) {
+  dispatch_floating("softmax", x, [&](auto t) {
+    using T = decltype(t);
+    const auto run = log ? exponentials<true, T> : exponentials<false, T>;
+    run(x.data<T>(), y.data<T>(), rows_of(x), x.dim(-1));
+  });
+}
+
+template <>
+void SoftmaxKernels<DeviceType::cpu>::backward(bool log, const Tensor& y, const Tensor& dy, const GradOut::Target& dx) {
+  dispatch_floating("softmax", y, [&](auto t) {
+    using T = decltype(t);
+    const auto run = log ? slopes<true, T> : slopes<false, T>;
+    run(y.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate, rows_of(y), y.dim(-1));
+  });
+}
+
+Tensor softmax(const Tensor& x) { return soft(false, x); }
+Tensor log_softmax(const Tensor& x) { return soft(true, x); }
 
 }  // namespace gfsa

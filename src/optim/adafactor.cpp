@@ -18,8 +18,9 @@
 #include <optional>
 
 #include "core/cpu/simd.h"
+#include "optim/adafactor_kernels.h"
 #include "optim/registry.h"
-#include "optim/update_math.h"
+#include "optim/segment_loop.h"
 
 namespace gfsa {
 namespace {
@@ -92,16 +93,16 @@ inline double line(const Coefficients<T> c, int64_t n, T* value, const T* grad, 
   if (apply) {
 #pragma omp simd
     for (int64_t j = 0; j < n; ++j) {
-      const T v = row * state[j];
-      const T u = update::scaled_gradient(grad[j], c.factor, c.limit) / std::sqrt(v < least ? least : v);
+      const T g = update::scaled_gradient(grad[j], c.factor, c.limit);
+      const T u = update::adafactor_direction(g, row, state[j], least);
       value[j] = keep * value[j] - step * u;
     }
     return 0;
   }
 #pragma omp simd reduction(+ : sum)
   for (int64_t j = 0; j < n; ++j) {
-    const T v = row * state[j];
-    const double u = update::scaled_gradient(grad[j], c.factor, c.limit) / std::sqrt(v < least ? least : v);
+    const T g = update::scaled_gradient(grad[j], c.factor, c.limit);
+    const double u = update::adafactor_direction(g, row, state[j], least);
     sum += u * u;
   }
   return sum;
@@ -124,12 +125,23 @@ class Adafactor : public Optimizer {
  protected:
   void make_state() override;
   void update(const Update& u) override {
-    update::dispatch_master("adafactor", values(), [&](auto zero) { run<decltype(zero)>(u); });
+    const double t = static_cast<double>(u.step);
+    const AdafactorStep step{t, std::pow(t, beta2_decay_), least(), eps2_, d_};
+    on_device("adafactor", values(), [&](auto d) {
+      if constexpr (d == DeviceType::cpu) {
+        update::dispatch_master("adafactor", values(), [&](auto zero) { run<decltype(zero)>(u, step); });
+      } else {
+        std::vector<AdafactorGroup> rules;
+        for (const ParameterGroup& group : groups()) rules.push_back({u.lr * group.lr_factor, group.weight_decay});
+        AdafactorKernels<d>::update(buffers_, rules, step, u.scale);
+      }
+    });
   }
 
  private:
   template <class T>
-  void run(const Update& u);
+  void run(const Update& u, const AdafactorStep& step);
+  void make_buffers();
   template <class T>
   void gather_columns(Matrix& m, T weight);
   template <class T>
@@ -151,6 +163,7 @@ class Adafactor : public Optimizer {
   std::vector<Block> blocks_;
   std::vector<double> value_sums_, direction_sums_;  // by block
   std::vector<std::array<double, 2>> totals_;        // by parameter: sums of p^2 and u^2
+  AdafactorBuffers buffers_;
 };
 
 void Adafactor::make_state() {
@@ -188,10 +201,46 @@ void Adafactor::make_state() {
   row_var_ = add_state("row_var", {row_total});
   col_var_ = add_state("col_var", {col_total});
   variance_ = add_state("variance", {vector_total});
-  partials_ = Tensor::empty({partial_total}, DType::f64);
+  partials_ = Tensor::empty({partial_total}, DType::f64, values().device());
   value_sums_.assign(blocks_.size(), 0);
   direction_sums_.assign(blocks_.size(), 0);
   totals_.assign(parameters().size(), {});
+  if (!is_on_cpu(values())) make_buffers();
+}
+
+void Adafactor::make_buffers() {
+  const Device device = values().device();
+  const int64_t count = std::ssize(parameters());
+  std::vector<int64_t> blocks, matrices, spans(static_cast<size_t>(4 * count));
+  buffers_ = {};
+  for (const Matrix& m : matrices_) {
+    const int64_t partial = m.blocks == 0 ? 0 : blocks_[m.first_block].partial;
+    matrices.insert(matrices.end(),
+                    {m.rows, m.cols, m.row_state, m.col_state, partial, static_cast<int64_t>(m.blocks)});
+    if (m.rows > 0) buffers_.most_columns = std::max(buffers_.most_columns, m.cols);
+  }
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const Block& b = blocks_[i];
+    blocks.insert(blocks.end(), {b.begin, b.count, b.parameter, static_cast<int64_t>(b.matrix), b.row_state,
+                                 b.vector_state, b.partial});
+    int64_t* span = &spans[4 * static_cast<size_t>(b.parameter)];
+    if (span[1] == 0) span[0] = static_cast<int64_t>(i);
+    span[1] += 1;
+  }
+  for (size_t i = 0; i < parameters().size(); ++i) {
+    spans[4 * i + 2] = parameters()[i]->shape.numel();
+    spans[4 * i + 3] = group_index_of_parameter(i);
+  }
+  const auto scratch = [&](const Shape& shape) { return Tensor::empty(shape, DType::f64, device); };
+  buffers_.blocks = Tensor::from({std::ssize(blocks_), 7}, blocks).to(device);
+  buffers_.matrices = Tensor::from({std::ssize(matrices_), 6}, matrices).to(device);
+  buffers_.parameters = Tensor::from({count, 4}, spans).to(device);
+  buffers_.values = values(), buffers_.grads = grads();
+  buffers_.row_var = row_var_, buffers_.col_var = col_var_, buffers_.variance = variance_;
+  buffers_.partials = partials_;
+  buffers_.inverse_means = scratch({std::ssize(matrices_)});
+  buffers_.sums = scratch({std::ssize(blocks_), 2});
+  buffers_.steps = scratch({count, 2});
 }
 
 template <class T>
@@ -232,9 +281,8 @@ double Adafactor::directions(const Coefficients<T>& c, const Block& b, T keep, T
 }
 
 template <class T>
-void Adafactor::run(const Update& u) {
-  const double t = static_cast<double>(u.step);
-  const Coefficients<T> c{T(u.scale.factor), T(u.scale.limit), T(std::pow(t, beta2_decay_))};
+void Adafactor::run(const Update& u, const AdafactorStep& step_of_all) {
+  const Coefficients<T> c{T(u.scale.factor), T(u.scale.limit), T(step_of_all.weight)};
   for_each_segment(blocks_, [&](int64_t index, const Block& b) {
     const Matrix& m = matrices_[b.matrix];
     const T* grad = grads().data<T>() + b.begin;
@@ -265,9 +313,8 @@ void Adafactor::run(const Update& u) {
     const ParameterGroup& group = group_of_parameter(parameter);
     const double n = static_cast<double>(parameters()[parameter]->shape.numel());
     const double lr = u.lr * group.lr_factor;
-    const double alpha = std::max(eps2_, std::sqrt(totals_[parameter][0] / n)) * std::min(lr, 1 / std::sqrt(t));
-    const double divisor = std::max(1.0, std::sqrt(totals_[parameter][1] / n) / d_);
-    const T keep = T(1 - lr * group.weight_decay), step = T(alpha / divisor);
+    const T keep = T(1 - lr * group.weight_decay);
+    const T step = T(step_of_all.size(lr, totals_[parameter][0], totals_[parameter][1], n));
     simd::run([&] { directions(c, b, keep, step, true); });
   });
 }

@@ -10,34 +10,12 @@
 #include <array>
 #include <cmath>
 
-#include "core/cpu/simd.h"
+#include "optim/elementwise_update.h"
 #include "optim/registry.h"
-#include "optim/update_math.h"
+#include "optim/update_rules.h"
 
 namespace gfsa {
 namespace {
-
-template <class T>
-struct Coefficients {
-  T factor, limit;  // of the gradient
-  T keep, decay;    // decoupled: 1 - lr weight_decay; coupled: weight_decay
-  T weight1, beta2, weight2;
-  T step_size, root_scale, eps;
-};
-
-template <class T>
-inline void adam_kernel(const Coefficients<T> c, int64_t n, T* value, const T* grad, T* first, T* second) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const T p = value[i];
-    const T g = update::scaled_gradient(grad[i], c.factor, c.limit) + c.decay * p;
-    const T m = update::lerp(first[i], g, c.weight1);
-    const T v = c.beta2 * second[i] + c.weight2 * g * g;
-    first[i] = m;
-    second[i] = v;
-    value[i] = c.keep * p - c.step_size * (m / (std::sqrt(v) * c.root_scale + c.eps));
-  }
-}
 
 class Adam : public Optimizer {
  public:
@@ -56,36 +34,26 @@ class Adam : public Optimizer {
   }
 
   void update(const Update& u) override {
-    update::dispatch_master("adam", values(), [&](auto zero) { run<decltype(zero)>(u); });
+    const double t = static_cast<double>(u.step);
+    const double correction1 = 1 - std::pow(betas_[0], t), correction2 = 1 - std::pow(betas_[1], t);
+    const auto rule_of = [&](auto zero, const ParameterGroup& group) {
+      using T = decltype(zero);
+      const double lr = u.lr * group.lr_factor;
+      update::AdamRule<T> rule;
+      rule.keep = T(decoupled_ ? 1 - lr * group.weight_decay : 1);
+      rule.decay = T(decoupled_ ? 0 : group.weight_decay);
+      rule.weight1 = T(1 - betas_[0]);
+      rule.beta2 = T(betas_[1]);
+      rule.weight2 = T(1 - betas_[1]);
+      rule.step_size = T(lr / correction1);
+      rule.root_scale = T(1 / std::sqrt(correction2));
+      rule.eps = T(eps_);
+      return rule;
+    };
+    update_with("adam", u.scale, rule_of, first_, second_);
   }
 
  private:
-  template <class T>
-  void run(const Update& u) {
-    T* value = values().data<T>();
-    const T* grad = grads().data<T>();
-    T* first = first_.data<T>();
-    T* second = second_.data<T>();
-    const double t = static_cast<double>(u.step);
-    const double correction1 = 1 - std::pow(betas_[0], t), correction2 = 1 - std::pow(betas_[1], t);
-    for_each_segment(segments(), [&](int64_t, const Segment& s) {
-      const ParameterGroup& group = group_of(s);
-      const double lr = u.lr * group.lr_factor;
-      Coefficients<T> c;
-      c.factor = T(u.scale.factor);
-      c.limit = T(u.scale.limit);
-      c.keep = T(decoupled_ ? 1 - lr * group.weight_decay : 1);
-      c.decay = T(decoupled_ ? 0 : group.weight_decay);
-      c.weight1 = T(1 - betas_[0]);
-      c.beta2 = T(betas_[1]);
-      c.weight2 = T(1 - betas_[1]);
-      c.step_size = T(lr / correction1);
-      c.root_scale = T(1 / std::sqrt(correction2));
-      c.eps = T(eps_);
-      simd::run([&] { adam_kernel(c, s.count, value + s.begin, grad + s.begin, first + s.begin, second + s.begin); });
-    });
-  }
-
   bool decoupled_;
   std::array<double, 2> betas_{0.9, 0.999};
   double eps_ = 1e-8;

@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
+#include "optim/clip_kernels.h"
 #include "optim/update_math.h"
 
 namespace gfsa {
@@ -21,8 +22,8 @@ inline double sum_of_squares(const T* x, int64_t n) {
 
 }  // namespace
 
-double l2_norm(const Tensor& flat) {
-  if (!flat.is_contiguous()) fail("l2_norm: needs a contiguous tensor, not {}", flat.shape().text());
+template <>
+void ClipKernels<DeviceType::cpu>::run(const Tensor& flat, double, double, const Tensor& figures) {
   const int64_t n = flat.numel(), blocks = (n + kSegmentElements - 1) / kSegmentElements;
   std::vector<double> sums(static_cast<size_t>(blocks));
   update::dispatch_master("l2_norm", flat, [&](auto zero) {
@@ -39,8 +40,22 @@ double l2_norm(const Tensor& flat) {
   });
   double total = 0;
   for (const double sum : sums) total += sum;
-  return std::sqrt(total);
+  figures.data<double>()[0] = std::sqrt(total);
 }
+
+namespace {
+
+// With [0] the norm, [1] the factor.
+Tensor clip_figures(const Tensor& flat, double factor, double clip_norm) {
+  if (!flat.is_contiguous()) fail("l2_norm: needs a contiguous tensor, not {}", flat.shape().text());
+  const Tensor figures = Tensor::empty({2}, DType::f64, flat.device());
+  on_device("l2_norm", flat, [&](auto d) { ClipKernels<d>::run(flat, factor, clip_norm, figures); });
+  return figures;
+}
+
+}  // namespace
+
+double l2_norm(const Tensor& flat) { return clip_figures(flat, 1, kNoClipNorm).slice(0, 0, 1).item(); }
 
 void ClipConfig::describe(config::Schema& s) {
   s.field("clip_norm", clip_norm)
@@ -56,18 +71,25 @@ void ClipConfig::describe(config::Schema& s) {
 }
 
 ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor) {
-  constexpr double kEps = 1e-6;  // clip_grad_norm_'s
+  const Tensor& grads = store.flat_grads();
   ClipResult result;
-  result.norm = l2_norm(store.flat_grads()) * std::abs(factor);
-  result.finite = std::isfinite(result.norm);
-  result.scale.factor = factor;
-  if (config.clip_norm) {
-    const double shrink = *config.clip_norm / (result.norm + kEps);
-    result.clipped = shrink < 1;
-    result.scale.factor *= std::min(1.0, shrink);
-  }
+  result.clip_norm_ = config.clip_norm.value_or(kNoClipNorm);
+  result.factor_ = factor;
+  result.figures_ = clip_figures(grads, factor, result.clip_norm_);
   if (config.clip_value) result.scale.limit = *config.clip_value;
+  if (is_on_cpu(grads)) {
+    result.scale.factor = clipped_factor(result.norm(), factor, result.clip_norm_);
+  } else {
+    result.scale.on_device = result.figures_.slice(0, 1, 2);
+  }
   return result;
 }
+
+double ClipResult::norm() const {
+  if (!norm_) norm_ = figures_.slice(0, 0, 1).item() * std::abs(factor_);
+  return *norm_;
+}
+bool ClipResult::finite() const { return std::isfinite(norm()); }
+bool ClipResult::clipped() const { return shrink_of(norm(), clip_norm_) < 1; }
 
 }  // namespace gfsa

@@ -6,7 +6,8 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/threads.h"
-#include "core/cpu/simd.h"
+#include "ops/pointwise.h"
+#include "optim/ema_kernels.h"
 #include "optim/update_math.h"
 
 namespace gfsa {
@@ -14,13 +15,18 @@ namespace {
 
 constexpr int64_t kGrain = 32768;  // elements a thread should have at least
 
-template <class T>
-inline void average_kernel(T decay, T weight, int64_t n, T* average, const T* value) {
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) average[i] = decay * average[i] + weight * value[i];
-}
-
 }  // namespace
+
+template <>
+void EmaKernels<DeviceType::cpu>::swap(const Tensor& a, const Tensor& b) {
+  update::dispatch_master("ema", a, [&](auto zero) {
+    using T = decltype(zero);
+    T* x = a.data<T>();
+    T* y = b.data<T>();
+    parallel_for(a.numel(), kGrain,
+                 [&](int64_t begin, int64_t end) { std::swap_ranges(x + begin, x + end, y + begin); });
+  });
+}
 
 void EmaConfig::describe(config::Schema& s) {
   s.field("decay", decay)
@@ -58,24 +64,19 @@ void Ema::reset() {
 void Ema::update(int64_t step) {
   require_not_swapped("update");
   const double decay = config_.decay_at(step);
-  update::dispatch_master("ema", average_, [&](auto zero) {
+  const auto run = [&](auto zero) {
     using T = decltype(zero);
-    T* average = average_.data<T>();
-    const T* value = store_.flat_values().data<T>();
-    parallel_for(average_.numel(), kGrain, [&](int64_t begin, int64_t end) {
-      simd::run([&] { average_kernel(T(decay), T(1 - decay), end - begin, average + begin, value + begin); });
-    });
-  });
+    map<T, T, T>("ema", Average<T>{T(decay), T(1 - decay)}, average_, average_, store_.flat_values());
+  };
+  if (average_.dtype() == DType::f64) {
+    run(double{});
+  } else {
+    run(float{});
+  }
 }
 
 void Ema::swap() {
-  update::dispatch_master("ema", average_, [&](auto zero) {
-    using T = decltype(zero);
-    T* average = average_.data<T>();
-    T* value = store_.flat_values().data<T>();
-    parallel_for(average_.numel(), kGrain,
-                 [&](int64_t begin, int64_t end) { std::swap_ranges(average + begin, average + end, value + begin); });
-  });
+  on_device("ema", average_, [&](auto d) { EmaKernels<d>::swap(average_, store_.flat_values()); });
   swapped_ = !swapped_;
 }
 

@@ -26,7 +26,7 @@ struct EmaConfig {
 
 class Ema {
  public:
-  // Starts from the store's values. The store must be materialized on the CPU and outlive this.
+  // Starts from the store's values. The store must be materialized and outlive this.
   Ema(const ParameterStore& store, const EmaConfig& config);
   Ema(const Ema&) = delete;
   Ema& operator=(const Ema&) = delete;
@@ -38,6 +38,8 @@ class Ema {
 
   // Live views of the average under the parameters' names; a safetensors file of them is a model's weights.
   std::vector<std::pair<std::string, Tensor>> state() const;
+  // All of it, laid out as the store's flat buffers.
+  const Tensor& flat() const { return average_; }
   // Strict: one bad-input error lists all that is missing, unexpected or misshapen. Converts dtypes.
   void load_state(const std::map<std::string, Tensor>& tensors, const std::string& source);
 

@@ -10,40 +10,26 @@
 // The ratio needs the whole parameter, so that adapted parameters take a second pass that forms u again: 28 + 16 bytes
 // an element in f32. Norms: f64 sums over segments, added in order.
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "core/cpu/simd.h"
+#include "optim/lamb_kernels.h"
 #include "optim/registry.h"
-#include "optim/update_math.h"
+#include "optim/segment_loop.h"
 
 namespace gfsa {
 namespace {
 
-template <class T>
-struct Coefficients {
-  T factor, limit, beta1, weight1, beta2, weight2, first_scale, root_scale, eps, decay;
-};
-
-template <class T>
-inline T direction(const Coefficients<T>& c, T p, T m, T v) {
-  return m * c.first_scale / (std::sqrt(v) * c.root_scale + c.eps) + c.decay * p;
-}
-
 // Moments; returns the sums of p^2 and u^2.
 template <class T>
-inline std::array<double, 2> moments(const Coefficients<T> c, int64_t n, const T* value, const T* grad, T* first,
-                                     T* second) {
+inline std::array<double, 2> moments(const update::LambRule<T> rule, T factor, T limit, int64_t n, const T* value,
+                                     const T* grad, T* first, T* second) {
   double values = 0, directions = 0;
 #pragma omp simd reduction(+ : values, directions)
   for (int64_t i = 0; i < n; ++i) {
-    const T p = value[i], g = update::scaled_gradient(grad[i], c.factor, c.limit);
-    const T m = c.beta1 * first[i] + c.weight1 * g;
-    const T v = c.beta2 * second[i] + c.weight2 * g * g;
-    first[i] = m;
-    second[i] = v;
-    const double u = direction(c, p, m, v), w = p;
+    const T p = value[i], g = update::scaled_gradient(grad[i], factor, limit);
+    const double u = rule.move(p, g, first[i], second[i]), w = p;
     values += w * w;
     directions += u * u;
   }
@@ -51,9 +37,9 @@ inline std::array<double, 2> moments(const Coefficients<T> c, int64_t n, const T
 }
 
 template <class T>
-inline void apply(const Coefficients<T> c, T step_size, int64_t n, T* value, const T* first, const T* second) {
+inline void apply(const update::LambRule<T> rule, T step_size, int64_t n, T* value, const T* first, const T* second) {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) value[i] -= step_size * direction(c, value[i], first[i], second[i]);
+  for (int64_t i = 0; i < n; ++i) value[i] -= step_size * rule.direction(value[i], first[i], second[i]);
 }
 
 class Lamb : public Optimizer {
@@ -76,21 +62,31 @@ class Lamb : public Optimizer {
     second_ = add_state("exp_avg_sq");
     sums_.assign(segments().size(), {});
     ratios_.assign(parameters().size(), 1);
+    if (!is_on_cpu(values())) make_buffers();
   }
 
   void update(const Update& u) override {
-    update::dispatch_master("lamb", values(), [&](auto zero) { run<decltype(zero)>(u); });
+    on_device("lamb", values(), [&](auto d) {
+      if constexpr (d == DeviceType::cpu) {
+        update::dispatch_master("lamb", values(), [&](auto zero) { run<decltype(zero)>(u); });
+      } else {
+        std::vector<LambGroup> rules;
+        for (const ParameterGroup& group : groups()) {
+          rules.push_back({coefficients<float>(u, group), u.lr * group.lr_factor, adapts(group)});
+        }
+        LambKernels<d>::update(buffers_, rules, trust_clip_, u.scale);
+      }
+    });
   }
 
  private:
   template <class T>
-  Coefficients<T> coefficients(const Update& u, const ParameterGroup& group) const {
+  update::LambRule<T> coefficients(const Update& u, const ParameterGroup& group) const {
     const double t = static_cast<double>(u.step);
     const double correction1 = bias_correction_ ? 1 - std::pow(betas_[0], t) : 1;
     const double correction2 = bias_correction_ ? 1 - std::pow(betas_[1], t) : 1;
-    return {T(u.scale.factor), T(u.scale.limit),     T(betas_[0]),       T(grad_averaging_ ? 1 - betas_[0] : 1),
-            T(betas_[1]),      T(1 - betas_[1]),     T(1 / correction1), T(1 / std::sqrt(correction2)),
-            T(eps_),           T(group.weight_decay)};
+    return {T(betas_[0]),       T(grad_averaging_ ? 1 - betas_[0] : 1), T(betas_[1]), T(1 - betas_[1]),
+            T(1 / correction1), T(1 / std::sqrt(correction2)),          T(eps_),      T(group.weight_decay)};
   }
 
   bool adapts(const ParameterGroup& group) const { return always_adapt_ || group.weight_decay != 0; }
@@ -106,8 +102,8 @@ class Lamb : public Optimizer {
       const auto c = coefficients<T>(u, group);
       const bool at_once = !adapts(group);
       simd::run([&] {
-        sums_[static_cast<size_t>(index)] =
-            moments(c, s.count, value + s.begin, grad + s.begin, first + s.begin, second + s.begin);
+        sums_[static_cast<size_t>(index)] = moments(c, T(u.scale.factor), T(u.scale.limit), s.count, value + s.begin,
+                                                    grad + s.begin, first + s.begin, second + s.begin);
         // Still in the cache.
         if (at_once) {
           apply(c, T(u.lr * group.lr_factor), s.count, value + s.begin, first + s.begin, second + s.begin);
@@ -132,9 +128,26 @@ class Lamb : public Optimizer {
         values += sums_[i][0];
         directions += sums_[i][1];
       }
-      const double ratio = values > 0 && directions > 0 ? std::sqrt(values) / std::sqrt(directions) : 1;
-      ratios_[static_cast<size_t>(parameter)] = trust_clip_ ? std::min(ratio, 1.0) : ratio;
+      ratios_[static_cast<size_t>(parameter)] = lamb_ratio(values, directions, trust_clip_);
     }
+  }
+
+  void make_buffers() {
+    const Device device = values().device();
+    std::vector<int64_t> spans(2 * parameters().size());
+    for (size_t i = segments().size(); i-- > 0;) {
+      int64_t* span = &spans[2 * static_cast<size_t>(segments()[i].parameter)];
+      span[0] = static_cast<int64_t>(i), span[1] += 1;
+    }
+    const int64_t count = std::ssize(parameters());
+    buffers_ = {segment_table(),
+                Tensor::from({count, 2}, spans).to(device),
+                values(),
+                grads(),
+                first_,
+                second_,
+                Tensor::empty({std::ssize(segments()), 2}, DType::f64, device),
+                Tensor::empty({count}, DType::f64, device)};
   }
 
   std::array<double, 2> betas_{0.9, 0.999};
@@ -143,6 +156,7 @@ class Lamb : public Optimizer {
   Tensor first_, second_;
   std::vector<std::array<double, 2>> sums_;  // by segment
   std::vector<double> ratios_;               // by parameter
+  LambBuffers buffers_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "optim/update_kernels.h"
 
 namespace gfsa {
 
@@ -18,8 +19,9 @@ void Optimizer::bind(const ParameterStore& store, std::vector<ParameterGroup> gr
   if (dtype != DType::f32 && dtype != DType::f64) {
     fail("optimizer: parameters are {}, expected f32 or f64 master weights", name_of(dtype));
   }
-  if (store.flat_values().device().type != DeviceType::cpu) {
-    fail("optimizer: has no kernel for device {}", store.flat_values().device().text());
+  const Device device = store.flat_values().device();
+  if (device.type != DeviceType::cpu && dtype != DType::f32) {
+    fail("optimizer: parameters are {}, expected f32 master weights on device {}", name_of(dtype), device.text());
   }
   values_ = store.flat_values();
   grads_ = store.flat_grads();
@@ -46,6 +48,13 @@ void Optimizer::bind(const ParameterStore& store, std::vector<ParameterGroup> gr
     group_indices_.push_back(found->second);
   }
   if (parameters_.size() != group_of.size()) fail("optimizer: a group has parameters of another store");
+
+  segment_table_ = Tensor();
+  if (device.type != DeviceType::cpu) {
+    std::vector<int64_t> table;
+    for (const Segment& s : segments_) table.insert(table.end(), {s.begin, s.count, s.group, s.parameter});
+    segment_table_ = Tensor::from({std::ssize(segments_), kSegmentColumns}, table).to(device);
+  }
 
   state_.clear();
   state_.emplace_back("step", Tensor::zeros({1}, DType::i64));

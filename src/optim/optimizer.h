@@ -30,6 +30,9 @@ namespace gfsa {
 struct GradientScale {
   double factor = 1;
   double limit = std::numeric_limits<double>::infinity();
+  // f64 [1], where the gradients are on a GPU and the host does not wait for their norm: stands in for `factor`. NaN:
+  // the step changes neither values nor state (it is counted).
+  Tensor on_device;
 };
 
 class Optimizer {
@@ -43,16 +46,16 @@ class Optimizer {
   double lr() const { return lr_; }  // base: schedules start from it
   double weight_decay() const { return weight_decay_; }
 
-  // Makes the state, all zero. The store must be materialized in f32 or f64 on the CPU and outlive the optimizer. A
-  // parameter in no group is never changed; one in two groups is an error.
+  // Makes the state, all zero, on the parameters' device. The store must be materialized in f32 (on the CPU also f64)
+  // and outlive the optimizer. A parameter in no group is never changed; one in two groups is an error.
   void bind(const ParameterStore& store, std::vector<ParameterGroup> groups);
-  // One update with every group's learning rate lr * lr_factor.
+  // One update with every group's learning rate lr * lr_factor. Does not wait for a GPU.
   void step(double lr, const GradientScale& scale = {});
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   int64_t steps() const { return *step_count(); }
-  // What a checkpoint needs: the live tensors ("step" i64 [1], "exp_avg" [total], ...), laid out as the flat buffers
-  // are.
+  // What a checkpoint needs: the live tensors ("step" i64 [1], always on the CPU; "exp_avg" [total], ...), laid out as
+  // the flat buffers are.
   std::vector<std::pair<std::string, Tensor>> state() const { return state_; }
   // Copies tensors of these names in. Strict: one bad-input error lists all that is missing, unexpected, misshapen or
   // of another dtype, and then nothing is changed. `source` is the file's name.
@@ -71,6 +74,9 @@ class Optimizer {
   // Adds the rule's state through add_state.
   virtual void make_state() = 0;
   virtual void update(const Update& u) = 0;
+  // An update by a rule of update_rules.h, rule_of(T{}, group): see elementwise_update.h.
+  template <class RuleOf, class... State>
+  void update_with(const char* op, const GradientScale& scale, const RuleOf& rule_of, const State&... state);
 
   // A zero tensor of the store's dtype, kept in checkpoints under `name`. Default shape: the flat buffers'.
   Tensor add_state(const std::string& name) { return add_state(name, values_.shape()); }
@@ -78,10 +84,12 @@ class Optimizer {
   const Tensor& values() const { return values_; }
   const Tensor& grads() const { return grads_; }
   const std::vector<Segment>& segments() const { return segments_; }
+  const Tensor& segment_table() const { return segment_table_; }  // update_kernels.h; undefined on the CPU
   const std::vector<const Parameter*>& parameters() const {
     return parameters_;
   }  // those in groups, in the store's order
   const ParameterGroup& group_of(const Segment& s) const { return groups_[static_cast<size_t>(s.group)]; }
+  int group_index_of_parameter(size_t index) const { return group_indices_[index]; }
   const ParameterGroup& group_of_parameter(size_t index) const {
     return groups_[static_cast<size_t>(group_indices_[index])];
   }
@@ -95,6 +103,7 @@ class Optimizer {
   std::vector<const Parameter*> parameters_;
   std::vector<int> group_indices_;  // of parameters_
   std::vector<Segment> segments_;
+  Tensor segment_table_;
   std::vector<std::pair<std::string, Tensor>> state_;  // "step" first
 };
 

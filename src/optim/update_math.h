@@ -1,11 +1,11 @@
-// update_math.h -- what the update rules share: their dtypes, and arithmetic on single elements that vectorises.
+// update_math.h -- arithmetic on single elements that the update rules share, in vector loops and in kernels.
 #pragma once
 
 #include "core/dispatch.h"
 
 namespace gfsa::update {
 
-// f(T{}) with the type of master weights and optimizer state: float, or double for exact comparisons.
+// On the CPU: f(T{}) with the type of master weights and optimizer state: float, or double for exact comparisons.
 template <class F>
 void dispatch_master(const char* what, const Tensor& x, F&& f) {
   require_cpu(what, x);
@@ -23,7 +23,7 @@ void dispatch_master(const char* what, const Tensor& x, F&& f) {
 
 // The gradient as a rule sees it: factor first (clipping by norm, loss scale), then the limit (clipping by value).
 template <class T>
-inline T scaled_gradient(T g, T factor, T limit) {
+constexpr T scaled_gradient(T g, T factor, T limit) {
   const T x = g * factor;
   const T low = x < -limit ? -limit : x;
   return low > limit ? limit : low;
@@ -31,12 +31,12 @@ inline T scaled_gradient(T g, T factor, T limit) {
 
 // a + weight * (b - a), in torch.lerp's two forms, which are exact at weight 0 and 1.
 template <class T>
-inline T lerp(T a, T b, T weight) {
+constexpr T lerp(T a, T b, T weight) {
   return weight < T(0.5) ? a + weight * (b - a) : b - (b - a) * (T(1) - weight);
 }
 
 template <class T>
-inline T sign(T x) {
+constexpr T sign(T x) {
   return T(x > T(0)) - T(x < T(0));
 }
 

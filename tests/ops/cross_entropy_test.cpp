@@ -109,12 +109,34 @@ TEST(CrossEntropy, KnownValues) {
 }
 
 TEST(CrossEntropy, NothingCounts) {
-  Tensor logits = Tensor::full({2, 3}, 1, DType::f32);
-  require_grad(logits);
-  const Tensor loss = cross_entropy(logits, Tensor::from<int64_t>({2}, {-100, -100}));
-  EXPECT_EQ(loss.item(), 0);
-  backward(loss);
-  expect_close(grad_of(logits), std::vector<double>(6, 0), 0, "gradient");
+  std::vector<Device> devices = other_devices();
+  devices.insert(devices.begin(), Device{});
+  for (const Device device : devices) {
+    Tensor logits = Tensor::full({2, 3}, 1, DType::f32, device);
+    require_grad(logits);
+    const Tensor loss = cross_entropy(logits, Tensor::from<int64_t>({2}, {-100, -100}).to(device));
+    EXPECT_EQ(loss.item(), 0);
+    backward(loss);
+    expect_close(grad_of(logits), std::vector<double>(6, 0), 0, "gradient");
+  }
+}
+
+// Where the host does not look at targets: NaN for that row alone.
+TEST(CrossEntropy, TargetsOutOfRangeOnOtherDevices) {
+  for (const Device device : other_devices()) {
+    for (const int64_t wrong : {int64_t{-1}, int64_t{3}, int64_t{1} << 40}) {
+      Tensor logits = random_tensor({3, 3}, DType::f32, 1).to(device);
+      require_grad(logits);
+      const Tensor targets = Tensor::from<int64_t>({3}, {0, wrong, 2}).to(device);
+      const auto losses = cross_entropy_per_row(logits, targets).to_vector<double>();
+      EXPECT_TRUE(std::isfinite(losses[0]) && std::isnan(losses[1]) && std::isfinite(losses[2]));
+      const Tensor loss = cross_entropy(logits, targets, {.label_smoothing = 0.1});
+      EXPECT_TRUE(std::isnan(loss.item()));
+      backward(loss);
+      const auto gradient = grad_of(logits).to_vector<double>();
+      for (size_t i = 0; i < gradient.size(); ++i) EXPECT_EQ(std::isnan(gradient[i]), i / 3 == 1) << i;
+    }
+  }
 }
 
 // One gradient of the logits is all that forward and backward may ask for (and a few numbers a row).

@@ -43,23 +43,31 @@ TEST(Softmax, EverySize) {
   }
 }
 
-TEST(Softmax, MaskedRows) {
+void check_masked_rows(Device device) {
+  SCOPED_TRACE(device.text());
   constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
   Tensor x =
-      Tensor::from<float>({3, 3}, {-kInfinity, -kInfinity, -kInfinity, 0, -kInfinity, 0, -kInfinity, kNan, -kInfinity});
+      Tensor::from<float>({3, 3}, {-kInfinity, -kInfinity, -kInfinity, 0, -kInfinity, 0, -kInfinity, kNan, -kInfinity})
+          .to(device);
   require_grad(x);
+  const Tensor seed = Tensor::from<float>({3, 3}, {1, 2, 3, 1, 2, 3, 1, 2, 3}).to(device);
   const Tensor y = softmax(x);
   expect_close(y.slice(0, 0, 2), {0, 0, 0, 0.5, 0, 0.5}, 1e-6, "softmax");
   for (double v : y.select(0, 2).to_vector<double>()) EXPECT_TRUE(std::isnan(v));
-  backward(y, Tensor::from<float>({3, 3}, {1, 2, 3, 1, 2, 3, 1, 2, 3}));
+  backward(y, seed);
   expect_close(grad_of(x).slice(0, 0, 2), {0, 0, 0, -0.5, 0, 0.5}, 1e-6, "gradient of softmax");
 
   clear_grad(x);
   const Tensor z = log_softmax(x);
   expect_close(z.slice(0, 0, 2), {-kInfinity, -kInfinity, -kInfinity, -std::log(2), -kInfinity, -std::log(2)}, 1e-6,
                "log_softmax");
-  backward(z, Tensor::from<float>({3, 3}, {1, 2, 3, 1, 2, 3, 1, 2, 3}));
+  backward(z, seed);
   expect_close(grad_of(x).slice(0, 0, 2), {0, 0, 0, -2, 2, 0}, 1e-6, "gradient of log_softmax");
+}
+
+TEST(Softmax, MaskedRows) {
+  check_masked_rows({});
+  for (const Device device : other_devices()) check_masked_rows(device);
 }
 
 TEST(Softmax, Errors) {

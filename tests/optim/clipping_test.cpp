@@ -43,9 +43,8 @@ TEST(GradientNorm, HugeF32ElementsDoNotOverflow) {
   EXPECT_NEAR(l2_norm(Tensor::full({4}, 3e38, DType::f32)), 6e38, 1e32);
 }
 
-TEST(GradientNorm, NeedsContiguousMemoryOfTheCpu) {
+TEST(GradientNorm, NeedsContiguousMemory) {
   EXPECT_THROW(l2_norm(Tensor::zeros({3, 2}, DType::f32).transpose(0, 1)), Error);
-  EXPECT_THROW(l2_norm(Tensor::empty({3}, DType::f32, {DeviceType::emulated, 0})), Error);
 }
 
 TEST(Clip, ByNormByValueAndFactor) {
@@ -55,22 +54,22 @@ TEST(Clip, ByNormByValueAndFactor) {
   const double norm = std::sqrt(3 * 9 + 4 * 4.0);
   ClipConfig config;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
-  EXPECT_DOUBLE_EQ(clip(*store, config).norm, norm);
+  EXPECT_DOUBLE_EQ(clip(*store, config).norm(), norm);
   config.clip_norm = 1.5;
   EXPECT_DOUBLE_EQ(clip(*store, config).scale.factor, 1.5 / (norm + 1e-6));
-  EXPECT_TRUE(clip(*store, config).clipped);
-  EXPECT_DOUBLE_EQ(clip(*store, config, 0.5).norm, norm / 2);
+  EXPECT_TRUE(clip(*store, config).clipped());
+  EXPECT_DOUBLE_EQ(clip(*store, config, 0.5).norm(), norm / 2);
   EXPECT_DOUBLE_EQ(clip(*store, config, 0.5).scale.factor, 0.5 * 1.5 / (norm / 2 + 1e-6));
   config.clip_norm = 1.2 * norm;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
-  EXPECT_FALSE(clip(*store, config).clipped);
+  EXPECT_FALSE(clip(*store, config).clipped());
   config.clip_norm = norm + 1e-6;  // to the bit what makes the factor 1
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
-  EXPECT_FALSE(clip(*store, config).clipped);
+  EXPECT_FALSE(clip(*store, config).clipped());
   config.clip_norm = 100;
   config.clip_value = 0.25;
   EXPECT_EQ(clip(*store, config).scale.factor, 1);
-  EXPECT_FALSE(clip(*store, config).clipped);
+  EXPECT_FALSE(clip(*store, config).clipped());
 
   OptimizerConfig sgd = optimizer_from("{name: sgd, lr: 1}");
   sgd.bind(*store);
@@ -82,10 +81,10 @@ TEST(Clip, ByNormByValueAndFactor) {
 TEST(Clip, SaysWhatIsNotFinite) {
   const auto store = make_store({{"a", {40000}}}, DType::f32);
   store->find("a")->grad_buffer.fill(1);
-  EXPECT_TRUE(clip(*store, {}).finite);
+  EXPECT_TRUE(clip(*store, {}).finite());
   for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     store->find("a")->grad_buffer.data<float>()[39999] = bad;
-    EXPECT_FALSE(clip(*store, {}).finite) << bad;
+    EXPECT_FALSE(clip(*store, {}).finite()) << bad;
   }
 }
 

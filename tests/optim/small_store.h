@@ -30,10 +30,10 @@ void fill(const Tensor& t, const F& value_of) {
   t.copy_from(Tensor::from(t.shape(), values));
 }
 
-inline std::unique_ptr<ParameterStore> make_store(const NamedShapes& shapes, DType dtype) {
+inline std::unique_ptr<ParameterStore> make_store(const NamedShapes& shapes, DType dtype, Device device = {}) {
   auto store = std::make_unique<ParameterStore>();
   for (const auto& [name, shape] : shapes) store->declare(name, shape, zeros());
-  store->materialize(0, dtype);
+  store->materialize(0, dtype, device);
   uint64_t t = 0;
   for (const auto& p : store->parameters()) {
     fill(p.value, [&](size_t i) { return 2 * fraction(t, 0, i); });

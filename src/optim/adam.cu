@@ -1,0 +1,7 @@
+#include "optim/cuda/update_segments.h"
+
+namespace gfsa {
+
+template struct UpdateKernel<GFSA_DEVICE_TYPE, update::AdamRule<float>>;
+
+}  // namespace gfsa

@@ -1,0 +1,45 @@
+// elementwise_update.h -- one pass over all segments with a rule of update_rules.h, on any device.
+#pragma once
+
+#include "core/cpu/simd.h"
+#include "optim/optimizer.h"
+#include "optim/segment_loop.h"
+#include "optim/update_kernels.h"
+#include "optim/update_math.h"
+
+namespace gfsa {
+
+template <class Rule, class T, class... State>
+inline void update_elements(const Rule rule, T factor, T limit, int64_t n, T* value, const T* grad, State*... state) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) {
+    value[i] = rule(value[i], update::scaled_gradient(grad[i], factor, limit), state[i]...);
+  }
+}
+
+template <class RuleOf, class... State>
+void Optimizer::update_with(const char* op, const GradientScale& scale, const RuleOf& rule_of, const State&... state) {
+  on_device(op, values_, [&](auto d) {
+    if constexpr (d == DeviceType::cpu) {
+      update::dispatch_master(op, values_, [&](auto zero) {
+        using T = decltype(zero);
+        T* value = values_.data<T>();
+        const T* grad = grads_.data<T>();
+        for_each_segment(segments_, [&](int64_t, const Segment& s) {
+          const auto rule = rule_of(zero, group_of(s));
+          simd::run([&] {
+            update_elements(rule, T(scale.factor), T(scale.limit), s.count, value + s.begin, grad + s.begin,
+                            state.template data<T>() + s.begin...);
+          });
+        });
+      });
+    } else {
+      std::vector<decltype(rule_of(float{}, groups_[0]))> rules;
+      for (const ParameterGroup& group : groups_) rules.push_back(rule_of(float{}, group));
+      UpdateKernel<d, typename decltype(rules)::value_type>::run(op, rules, scale, segment_table_, values_, grads_,
+                                                                 {state...});
+    }
+  });
+}
+
+}  // namespace gfsa
