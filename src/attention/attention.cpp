@@ -5,6 +5,7 @@
 #include "attention/implementations.h"
 #include "attention/kernels/problem.h"
 #include "autograd/autograd.h"
+#include "core/dispatch.h"
 #include "core/expect.h"
 
 namespace gfsa {
@@ -49,13 +50,35 @@ void take_queries_keys_values(const AttentionInputs& in, const AttentionOptions&
   e.that(p.head_size >= 1, "the head size is 0");
 }
 
+void check_masks(const AttentionInputs& in, Expect& e, const Problem& p) {
+  if (in.key_lengths) {
+    e.same_device("key_lengths", in.key_lengths, p.q);
+    e.dtype("key_lengths", in.key_lengths, {DType::i64, DType::i32});
+    e.that(in.key_lengths.shape() == Shape{p.batch}, "key_lengths has shape {}, expected [{}]",
+           in.key_lengths.shape().text(), p.batch);
+  }
+  if (in.key_mask) {
+    e.same_device("key_mask", in.key_mask, p.q);
+    e.dtype("key_mask", in.key_mask, {DType::boolean});
+    e.that(in.key_mask.shape() == Shape{p.batch, p.keys}, "key_mask has shape {}, expected [{}, {}]",
+           in.key_mask.shape().text(), p.batch, p.keys);
+  }
+}
+
+// Backward must see what forward saw: a copy, unless `made` is ours already.
+Tensor own_copy(const Tensor& made, const Tensor& given) {
+  return made.shares_storage_with(given) ? made.clone() : made;
+}
+
+void take_masks_on_device(const AttentionInputs& in, Problem& p) {
+  if (in.key_lengths) p.lengths = own_copy(in.key_lengths.to(DType::i64).contiguous(), in.key_lengths);
+  if (in.key_mask) p.keep = own_copy(in.key_mask.contiguous(), in.key_mask);
+}
+
 // Keys that nobody sees at the end are cut off; masks with holes below that are kept.
 void take_masks(const AttentionInputs& in, Expect& e, Problem& p) {
   p.width.assign(static_cast<size_t>(p.batch), p.keys);
   if (in.key_lengths) {
-    e.dtype("key_lengths", in.key_lengths, {DType::i64, DType::i32});
-    e.that(in.key_lengths.shape() == Shape{p.batch}, "key_lengths has shape {}, expected [{}]",
-           in.key_lengths.shape().text(), p.batch);
     const auto lengths = in.key_lengths.to_vector<int64_t>();
     for (size_t b = 0; b < lengths.size(); ++b) {
       e.that(lengths[b] >= 0 && lengths[b] <= p.keys, "key_lengths[{}] is {}, expected 0 to {}", b, lengths[b], p.keys);
@@ -63,9 +86,6 @@ void take_masks(const AttentionInputs& in, Expect& e, Problem& p) {
     }
   }
   if (!in.key_mask) return;
-  e.dtype("key_mask", in.key_mask, {DType::boolean});
-  e.that(in.key_mask.shape() == Shape{p.batch, p.keys}, "key_mask has shape {}, expected [{}, {}]",
-         in.key_mask.shape().text(), p.batch, p.keys);
   const Tensor mask = in.key_mask.contiguous();
   bool holes = false;
   for (int64_t b = 0; b < p.batch; ++b) {
@@ -74,13 +94,13 @@ void take_masks(const AttentionInputs& in, Expect& e, Problem& p) {
     while (width > 0 && !keep[width - 1]) --width;
     for (int64_t j = 0; j < width; ++j) holes = holes || !keep[j];
   }
-  // A copy, unless it is ours already: backward must see what forward saw.
-  if (holes) p.keep = mask.shares_storage_with(in.key_mask) ? mask.clone() : mask;
+  if (holes) p.keep = own_copy(mask, in.key_mask);
 }
 
 void take_bias(const AttentionInputs& in, Expect& e, Problem& p) {
   if (!in.bias) return;
   const Shape& s = in.bias.shape();
+  e.same_device("bias", in.bias, p.q);
   e.dtype("bias", in.bias, {accumulator_of(p.dtype)});
   e.that(s.rank() == 4 && (s[0] == 1 || s[0] == p.batch) && (s[1] == 1 || s[1] == p.heads) && s[2] == p.rows &&
              s[3] == p.keys,
@@ -90,11 +110,13 @@ void take_bias(const AttentionInputs& in, Expect& e, Problem& p) {
 
 void take_coefficients(const AttentionInputs& in, Expect& e, Problem& p) {
   p.degree = 1;
+  const bool on_cpu = is_on_cpu(p.q);
   if (!in.coefficients) {
-    for (int64_t h = 0; h < p.heads; ++h) p.coefficients.insert(p.coefficients.end(), {0.0, 0.0, 1.0});
+    for (int64_t h = 0; h < p.heads && on_cpu; ++h) p.coefficients.insert(p.coefficients.end(), {0.0, 0.0, 1.0});
     return;
   }
   const Tensor& c = in.coefficients;
+  e.same_device("coefficients", c, p.q);
   e.dtype("coefficients", c, {accumulator_of(p.dtype)});
   e.that(c.rank() == 2 && c.dim(0) == p.heads && c.dim(1) >= 3,
          "coefficients have shape {}, expected [{}, 2 + degree] with degree >= 1", c.shape().text(), p.heads);
@@ -106,14 +128,23 @@ void take_coefficients(const AttentionInputs& in, Expect& e, Problem& p) {
         p.rows, p.keys);
   }
   p.degree = c.dim(1) - 2;
-  p.coefficients = c.to_vector<double>();
+  if (on_cpu) {
+    p.coefficients = c.to_vector<double>();
+  } else {
+    p.device_coefficients = c.detach().contiguous();
+  }
 }
 
 std::shared_ptr<const Problem> make_problem(const AttentionInputs& in, const AttentionOptions& options) {
   auto p = std::make_shared<Problem>();
   Expect e("attention");
   take_queries_keys_values(in, options, e, *p);
-  take_masks(in, e, *p);
+  check_masks(in, e, *p);
+  if (is_on_cpu(p->q)) {
+    take_masks(in, e, *p);
+  } else {
+    take_masks_on_device(in, *p);
+  }
   take_bias(in, e, *p);
   take_coefficients(in, e, *p);
   e.that(!options.causal || p->rows == p->keys, "causal attention needs as many queries as keys, here {} and {}",
@@ -150,7 +181,7 @@ Tensor sum_over_batch(const std::vector<double>& parts, const Problem& p, DType 
 Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
   const auto problem = make_problem(in, options);
   const AttentionCase attention_case{problem->q.device().type, in.coefficients.defined(), options.dropout,
-                                     options.dropout_order};
+                                     options.dropout_order, problem->head_size};
   const Implementation& implementation = find_implementation(choose_attention(attention_case, options.form).name);
 
   std::vector<Tensor> inputs = in.qkv ? std::vector<Tensor>{in.qkv} : std::vector<Tensor>{in.q, in.k, in.v};
@@ -162,7 +193,7 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
 
   const Tensor out = Tensor::empty({problem->batch, problem->rows, problem->heads * problem->head_size}, problem->dtype,
                                    problem->q.device());
-  const Tensor saved = implementation.forward(*problem, out, recorded);
+  const kernels::Saved saved = implementation.forward(*problem, out, recorded);
   const DType coefficient_type = accumulator_of(problem->dtype);
   const bool packed = in.qkv.defined();
   return record("attention", out, inputs, [=, backward = implementation.backward](Tensor dy, GradOut& grad) {
@@ -181,12 +212,15 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
     }
     to.bias = target(grad, bias_at);
     std::vector<double> parts;
-    if (grad.wants(coefficients_at)) {
+    if (grad.wants(coefficients_at) && !is_on_cpu(dy)) {
+      to.device_coefficients = Tensor::empty({p.heads, p.degree + 2}, DType::f32, dy.device());
+    } else if (grad.wants(coefficients_at)) {
       parts.resize(static_cast<size_t>(p.batch * p.heads * (p.degree + 2)));
       to.coefficients = parts.data();
     }
     backward(p, saved, with_dense_rows(dy), to);
     if (to.coefficients != nullptr) grad.give(coefficients_at, sum_over_batch(parts, p, coefficient_type));
+    if (to.device_coefficients) grad.give(coefficients_at, to.device_coefficients);
   });
 }
 

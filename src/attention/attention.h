@@ -12,7 +12,8 @@
 // is already concatenated and nothing is transposed in memory. Types: f64, f32, bf16; scores, softmax and sums in f32
 // (f64 for f64); for bf16 the probabilities are rounded to bf16 before they multiply V, as in every bf16 attention.
 // Saved for backward: the inputs, and k - 1 tensors of the output's size for a filter of degree k (one for GFSA, none
-// for softmax or while c2 = ... = ck = 0). No form saves an n x n tensor. Determinism: each (batch, head) is one
+// for softmax or while c2 = ... = ck = 0). On GPUs the output too, a number a row, and the k - 1 tensors in any case.
+// No form saves an n x n tensor. GPUs read no input on the host. Determinism: each (batch, head) is one
 // thread's work, sums over batch and heads go in order: the same bits on any number of threads (if B H > 1; a single
 // head's products are split over the team).
 #pragma once
@@ -37,14 +38,17 @@ enum class AttentionForm {
 // drop. U and I are not dropped by dropout_first. Without filter the two are the same.
 enum class DropoutOrder { filter_first, dropout_first };
 
+// All on one device.
 struct AttentionInputs {
   Tensor qkv;      // [B, N, 3 C]: q, k, v side by side, read in place; its gradient is one tensor too. Or instead:
   Tensor q, k, v;  // [B, Nq, C], [B, Nk, C], [B, Nk, C]
   // [H, k + 2] = (cu, c0, c1, ..., ck), f32 (f64 if q is), k >= 1. Undefined: softmax. Needs Nq = Nk.
   Tensor coefficients;
-  Tensor bias;         // [1|B, 1|H, Nq, Nk], f32 (f64 if q is); added to the scaled scores; may hold -inf
-  Tensor key_mask;     // bool [B, Nk]: true = may be seen
-  Tensor key_lengths;  // i64 or i32 [B]: keys at or beyond it may not be seen; with key_mask, both hold
+  Tensor bias;      // [1|B, 1|H, Nq, Nk], f32 (f64 if q is); added to the scaled scores; may hold -inf
+  Tensor key_mask;  // bool [B, Nk]: true = may be seen
+  // i64 or i32 [B]: keys at or beyond it may not be seen; with key_mask, both hold. Not within [0, Nk]: an error on the
+  // CPU, cut off on GPUs.
+  Tensor key_lengths;
 };
 
 struct AttentionOptions {
@@ -72,6 +76,7 @@ struct AttentionCase {
   bool filtered = false;  // coefficients are given
   double dropout = 0;     // in training
   DropoutOrder dropout_order = DropoutOrder::filter_first;
+  int64_t head_size = 0;  // 0: not known yet
 };
 
 struct AttentionChoice {

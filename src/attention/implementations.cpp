@@ -3,14 +3,14 @@
 #include "attention/kernels/kernels.h"
 #include "base/error.h"
 #include "base/strings.h"
+#include "core/dispatch.h"
 
 namespace gfsa {
 namespace {
 
-std::optional<std::string> needs_cpu(const AttentionCase& c) {
-  if (c.device == DeviceType::cpu) return std::nullopt;
-  return "runs on the CPU only";
-}
+constexpr int64_t kLargestHeadOfTwoPassOnGpus = 256;
+
+std::optional<std::string> always(const AttentionCase&) { return std::nullopt; }
 
 std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
   if (c.filtered && c.dropout > 0 && c.dropout_order == DropoutOrder::filter_first) {
@@ -18,7 +18,23 @@ std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
            "explicit "
            "or dropout: 0";
   }
-  return needs_cpu(c);
+  if (c.device != DeviceType::cpu && c.head_size > kLargestHeadOfTwoPassOnGpus) {
+    return fmt::format("takes head sizes up to {} on a GPU, not {}; use form: explicit", kLargestHeadOfTwoPassOnGpus,
+                       c.head_size);
+  }
+  return std::nullopt;
+}
+
+template <template <DeviceType> class Kernels>
+kernels::Saved forward(const kernels::Problem& p, const Tensor& out, bool save) {
+  kernels::Saved saved;
+  on_device("attention", out, [&](auto d) { saved = Kernels<d>::forward(p, out, save); });
+  return saved;
+}
+template <template <DeviceType> class Kernels>
+void backward(const kernels::Problem& p, const kernels::Saved& saved, const Tensor& dout,
+              const kernels::Gradients& to) {
+  on_device("attention", dout, [&](auto d) { Kernels<d>::backward(p, saved, dout, to); });
 }
 
 const char* form_name(AttentionForm form) {
@@ -37,8 +53,8 @@ const char* form_name(AttentionForm form) {
 
 const std::vector<Implementation>& attention_implementations() {
   static const std::vector<Implementation> list{
-      {"two_pass", AttentionForm::two_pass, why_not_two_pass, kernels::two_pass_forward, kernels::two_pass_backward},
-      {"explicit", AttentionForm::explicit_form, needs_cpu, kernels::explicit_forward, kernels::explicit_backward},
+      {"two_pass", AttentionForm::two_pass, why_not_two_pass, forward<kernels::TwoPass>, backward<kernels::TwoPass>},
+      {"explicit", AttentionForm::explicit_form, always, forward<kernels::Explicit>, backward<kernels::Explicit>},
   };
   return list;
 }

@@ -16,8 +16,8 @@ struct Implementation {
   // nullopt: it can serve. Else a clause that follows its name and ends with the way out.
   std::optional<std::string> (*why_not)(const AttentionCase&);
   // Writes out; returns what backward needs besides the problem, if `save`.
-  Tensor (*forward)(const kernels::Problem&, const Tensor& out, bool save);
-  void (*backward)(const kernels::Problem&, const Tensor& saved, const Tensor& dout, const kernels::Gradients&);
+  kernels::Saved (*forward)(const kernels::Problem&, const Tensor& out, bool save);
+  void (*backward)(const kernels::Problem&, const kernels::Saved&, const Tensor& dout, const kernels::Gradients&);
 };
 
 const std::vector<Implementation>& attention_implementations();

@@ -5,6 +5,7 @@
 
 #include "autograd/autograd.h"
 #include "ops/dropout.h"
+#include "support/op_case.h"
 
 namespace gfsa::test {
 namespace {
@@ -14,8 +15,13 @@ using Complex = std::complex<double>;
 double real(double x) { return x; }
 double real(const Complex& x) { return x.real(); }
 
-Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype) {
-  return Tensor::from<double>(shape, values).to(dtype);
+Tensor tensor(const std::vector<double>& values, const Shape& shape, DType dtype, Device device) {
+  return Tensor::from<double>(shape, values).to(dtype).to(device);
+}
+
+std::vector<double> rounded(const std::vector<double>& values, DType dtype) {
+  if (dtype == DType::f64 || values.empty()) return values;
+  return tensor(values, {static_cast<int64_t>(values.size())}, dtype, {}).to_vector<double>();
 }
 
 int64_t width(const AttentionTestCase& c) { return c.heads * c.head_size; }
@@ -124,9 +130,11 @@ Matrix<S> filter_matrix(const AttentionTestCase& c, const AttentionValues& x, co
 
 std::string AttentionTestCase::text() const {
   return fmt::format(
-      "B {} H {} N {}x{} D {} degree {} cu {} causal {} holes {} lengths {} bias {}x{} dropout {} {} form {} block {}",
+      "B {} H {} N {}x{} D {} degree {} cu {} causal {} holes {} lengths {} bias {}x{} dropout {} {} form {} block {} "
+      "seed {} {}{}",
       batch, heads, rows, keys, head_size, degree, uniform, causal, holes, lengths, bias_batch, bias_heads, dropout,
-      order == DropoutOrder::filter_first ? "filter_first" : "dropout_first", static_cast<int>(form), block_rows);
+      order == DropoutOrder::filter_first ? "filter_first" : "dropout_first", static_cast<int>(form), block_rows, seed,
+      device.text(), strided ? " strided" : "");
 }
 
 std::vector<double> random_values(size_t n, uint64_t seed, double deviation) {
@@ -142,6 +150,7 @@ AttentionValues make_values(const AttentionTestCase& c) {
   x.q = random_values(size(c.rows), c.seed + 100, 1.5);
   x.k = random_values(size(c.keys), c.seed + 200, 1.5);
   x.v = random_values(size(c.keys), c.seed + 300);
+  for (auto* values : {&x.q, &x.k, &x.v}) *values = rounded(*values, c.rounded);
   if (c.degree >= 0) {
     x.coefficients = random_values(static_cast<size_t>(c.heads * (c.degree + 2)), c.seed + 400, 0.7);
     for (int64_t h = 0; h < c.heads && !c.uniform; ++h) x.coefficients[static_cast<size_t>(h * (c.degree + 2))] = 0;
@@ -156,7 +165,7 @@ AttentionValues make_values(const AttentionTestCase& c) {
 }
 
 std::vector<double> seed_values(const AttentionTestCase& c) {
-  return random_values(static_cast<size_t>(c.batch * c.rows * width(c)), c.seed + 600);
+  return rounded(random_values(static_cast<size_t>(c.batch * c.rows * width(c)), c.seed + 600), c.rounded);
 }
 
 AttentionOptions options_of(const AttentionTestCase& c) {
@@ -175,21 +184,26 @@ AttentionOptions options_of(const AttentionTestCase& c) {
 AttentionResult run_attention(const AttentionTestCase& c, const AttentionValues& x, DType dtype, bool gradients) {
   const DType wide = accumulator_of(dtype);
   const int64_t w = width(c);
+  const auto rows_of = [&](const std::vector<double>& values, const Shape& shape) {
+    const Tensor t = tensor(values, shape, dtype, c.device);
+    return c.strided ? strided_copy(t, true) : t;
+  };
   AttentionInputs in;
   if (c.packed) {
-    in.qkv = tensor(pack(c, x), {c.batch, c.rows, 3 * w}, dtype);
+    in.qkv = rows_of(pack(c, x), {c.batch, c.rows, 3 * w});
   } else {
-    in.q = tensor(x.q, {c.batch, c.rows, w}, dtype);
-    in.k = tensor(x.k, {c.batch, c.keys, w}, dtype);
-    in.v = tensor(x.v, {c.batch, c.keys, w}, dtype);
+    in.q = rows_of(x.q, {c.batch, c.rows, w});
+    in.k = rows_of(x.k, {c.batch, c.keys, w});
+    in.v = rows_of(x.v, {c.batch, c.keys, w});
   }
-  if (c.degree >= 0) in.coefficients = tensor(x.coefficients, {c.heads, c.degree + 2}, wide);
-  if (c.bias_batch > 0) in.bias = tensor(x.bias, {c.bias_batch, c.bias_heads, c.rows, c.keys}, wide);
+  if (c.degree >= 0) in.coefficients = tensor(x.coefficients, {c.heads, c.degree + 2}, wide, c.device);
+  if (c.bias_batch > 0) in.bias = tensor(x.bias, {c.bias_batch, c.bias_heads, c.rows, c.keys}, wide, c.device);
   if (c.holes) {
     in.key_mask = Tensor::empty({c.batch, c.keys}, DType::boolean);
     std::copy(x.keep.begin(), x.keep.end(), in.key_mask.data<bool>());
+    in.key_mask = in.key_mask.to(c.device);
   }
-  if (c.lengths) in.key_lengths = Tensor::from<int64_t>({c.batch}, x.lengths);
+  if (c.lengths) in.key_lengths = Tensor::from<int64_t>({c.batch}, x.lengths).to(c.device);
   if (gradients) {
     for (Tensor* t : {&in.qkv, &in.q, &in.k, &in.v, &in.coefficients, &in.bias}) {
       if (t->defined()) require_grad(*t);
@@ -198,7 +212,7 @@ AttentionResult run_attention(const AttentionTestCase& c, const AttentionValues&
   AttentionResult r;
   r.out = attention(in, options_of(c));
   if (!gradients) return r;
-  backward(r.out, tensor(seed_values(c), r.out.shape(), dtype));
+  backward(r.out, tensor(seed_values(c), r.out.shape(), dtype, c.device));
   if (c.packed) {
     const Tensor d = grad_of(in.qkv);
     r.dq = d.slice(2, 0, w);

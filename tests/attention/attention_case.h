@@ -24,6 +24,10 @@ struct AttentionTestCase {
   AttentionForm form = AttentionForm::automatic;
   int64_t block_rows = 0;
   uint64_t seed = 1;
+  Device device = {};
+  bool strided = false;  // rows of q, k, v stand apart, at odd addresses
+  // q, k, v and the seed of the gradients hold numbers of this type, whatever type they are computed in.
+  DType rounded = DType::f64;
   std::string text() const;
 };
 

@@ -72,9 +72,11 @@ class Gfsa final : public Filter {
   }
 
   Tensor coefficients() const override {
-    if (parameters_.empty())
-      return constant_coefficients(heads_, constant_,
-                                   store_->flat_values() ? store_->flat_values().dtype() : DType::f32);
+    if (parameters_.empty()) {
+      const Tensor& values = store_->flat_values();
+      return constant_coefficients(heads_, constant_, values ? values.dtype() : DType::f32,
+                                   values ? values.device() : Device{});
+    }
     std::vector<Tensor> values;
     for (const Param& p : parameters_) values.push_back(*p);
     return coefficient_table(values, constant_, weights_);

@@ -12,11 +12,11 @@ namespace {
 
 // The matrices of one head, [n, keys] with leading dimension ld, made anew in forward and backward.
 template <class T>
-class Explicit {
+class Matrices {
   using A = acc_t<T>;
 
  public:
-  explicit Explicit(const Problem& p)
+  explicit Matrices(const Problem& p)
       : p_(p),
         ld_(row_step(p.keys)),
         all_{0, p.rows, p.keys},
@@ -225,19 +225,22 @@ class Explicit {
 
 }  // namespace
 
-Tensor explicit_forward(const Problem& p, const Tensor& out, bool /*save*/) {
+template <>
+Saved Explicit<DeviceType::cpu>::forward(const Problem& p, const Tensor& out, bool /*save*/) {
   dispatch_floating("attention", out, [&](auto t) {
-    const Explicit<decltype(t)> kernel(p);
+    const Matrices<decltype(t)> kernel(p);
     for_each_task(p.batch * p.heads, kernel.layout(),
                   [&](int64_t task, const Scratch& s) { kernel.forward(task, s, out); });
   });
   return {};
 }
 
-void explicit_backward(const Problem& p, const Tensor& /*saved*/, const Tensor& dout, const Gradients& to) {
+template <>
+void Explicit<DeviceType::cpu>::backward(const Problem& p, const Saved& /*saved*/, const Tensor& dout,
+                                         const Gradients& to) {
   dispatch_floating("attention", dout, [&](auto t) {
     using A = acc_t<decltype(t)>;
-    const Explicit<decltype(t)> kernel(p);
+    const Matrices<decltype(t)> kernel(p);
     for_each_head_with_bias<A>(p, to.bias, kernel.layout(), [&](int64_t task, const Scratch& s, A* dbias) {
       kernel.backward(task, s, dout, to, dbias);
     });

@@ -1,5 +1,5 @@
-// kernels.h -- the implementations' common face. `out` and `dout` are [B, rows, H D] with last stride 1, in the
-// problem's type.
+// kernels.h -- the implementations' common face, a device at a time. `out` and `dout` are [B, rows, H D] with last
+// stride 1, in the problem's type. On GPUs f32 and bf16.
 #pragma once
 
 #include "attention/kernels/problem.h"
@@ -12,12 +12,23 @@ namespace gfsa::kernels {
 //
 // Memory: a block of M is sized for the second-level cache. All of M is kept between the passes of one call where that
 // is at most kKeptBytes a thread (n up to 1024 in f32), else each pass makes its blocks anew; nothing n x n outlives a
-// call. Returns T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D], if `save`; undefined if there are none.
-Tensor two_pass_forward(const Problem& p, const Tensor& out, bool save);
-void two_pass_backward(const Problem& p, const Tensor& saved, const Tensor& dout, const Gradients& to);
+// call. Saves T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D], if `save`; undefined if there are none.
+//
+// GPUs: tiles of M live in registers, whatever n is; the first pass leaves the softmaxes' log-sum-exps, by which all
+// others make M again. Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]. Which
+// coefficients are 0 is not known to the host, so every pass of the degree is made. Head sizes up to 256.
+template <DeviceType D>
+struct TwoPass {
+  static Saved forward(const Problem& p, const Tensor& out, bool save);
+  static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);
+};
 
-// F = drop(cu U + c0 I + c1 M + ... + ck M^k) as a matrix, out = F V. M and its powers live in a thread's scratch.
-Tensor explicit_forward(const Problem& p, const Tensor& out, bool save);
-void explicit_backward(const Problem& p, const Tensor& saved, const Tensor& dout, const Gradients& to);
+// F = drop(cu U + c0 I + c1 M + ... + ck M^k) as a matrix, out = F V. M and its powers live in a thread's scratch; on
+// GPUs in memory, for all heads at once. Saves nothing.
+template <DeviceType D>
+struct Explicit {
+  static Saved forward(const Problem& p, const Tensor& out, bool save);
+  static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);
+};
 
 }  // namespace gfsa::kernels

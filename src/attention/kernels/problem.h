@@ -15,16 +15,22 @@ struct Problem {
   bool causal = false;
   Tensor q, k, v;              // [B, rows or keys, H D], views with last stride 1
   Tensor bias;                 // [1|B, 1|H, rows, keys] of the accumulator's type, last stride 1; may be undefined
-  Tensor keep;                 // bool [B, keys] contiguous, only where some mask has holes below its width
-  std::vector<int64_t> width;  // [B]: keys at or beyond it are masked
+  Tensor keep;                 // bool [B, keys] contiguous; on the CPU only where a mask has holes below its width
+  std::vector<int64_t> width;  // [B]: keys at or beyond it are masked; CPU alone
+  Tensor lengths;              // the same on other devices, i64, unchecked; undefined: all keys
   double dropout = 0;          // 0: none
   DropoutOrder dropout_order = DropoutOrder::filter_first;
   RandomKey dropout_key;
   uint32_t sample0 = 0;
   int64_t block_rows = 0;
   int64_t degree = 1;                // k
-  std::vector<double> coefficients;  // [H, k + 2]
+  std::vector<double> coefficients;  // [H, k + 2]; CPU alone
+  Tensor device_coefficients;        // the same on other devices, f32, contiguous; undefined: softmax
 
+  // Nothing to compute with: results and gradients are zeros.
+  bool is_empty() const { return batch == 0 || rows == 0 || keys == 0; }
+
+  // The rest: CPU alone.
   double uniform(int64_t h) const { return coefficients[static_cast<size_t>(h * (degree + 2))]; }
   double c(int64_t h, int64_t j) const { return coefficients[static_cast<size_t>(h * (degree + 2) + 1 + j)]; }
   // The last j with cj != 0, at least 1: passes that the value takes. Gradients of the coefficients beyond need more.
@@ -40,6 +46,13 @@ struct Problem {
   }
 };
 
+// What backward needs besides the problem; undefined where an implementation or a case needs nothing.
+struct Saved {
+  Tensor horner;  // T_1 .. T_{k-1} of the two-pass form
+  Tensor lse;     // [B, H, rows] f32: logarithms, of base 2, of the sums in the softmaxes' denominators; not on the CPU
+  Tensor out;     // not on the CPU
+};
+
 // Where a gradient goes; undefined: not wanted.
 struct Target {
   Tensor tensor;
@@ -48,7 +61,16 @@ struct Target {
 
 struct Gradients {
   Target q, k, v, bias;            // shapes of the problem's tensors
-  double* coefficients = nullptr;  // [B, H, k + 2], overwritten, to be summed over B; nullptr: not wanted
+  double* coefficients = nullptr;  // CPU: [B, H, k + 2], overwritten, to be summed over B; nullptr: not wanted
+  Tensor device_coefficients;      // other devices: [H, k + 2] f32, overwritten; undefined: not wanted
+
+  // All zero.
+  void clear() const {
+    for (const Target* t : {&q, &k, &v, &bias}) {
+      if (t->tensor && !t->accumulate) t->tensor.fill(0);
+    }
+    if (device_coefficients) device_coefficients.fill(0);
+  }
 };
 
 // One head's part of a [B, N, H D] tensor: first element and step between rows.

@@ -223,10 +223,11 @@ class Backward {
 
 }  // namespace
 
-void two_pass_backward(const Problem& p, const Tensor& saved, const Tensor& dout, const Gradients& to) {
+template <>
+void TwoPass<DeviceType::cpu>::backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to) {
   dispatch_floating("attention", dout, [&](auto t) {
     using T = decltype(t);
-    const Backward<T> backward(p, saved, dout, to);
+    const Backward<T> backward(p, saved.horner, dout, to);
     for_each_head_with_bias<acc_t<T>>(
         p, to.bias, backward.layout(),
         [&](int64_t task, const Scratch& scratch, acc_t<T>* dbias) { backward.run(task, scratch, dbias); });

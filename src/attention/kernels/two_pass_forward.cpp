@@ -70,11 +70,12 @@ void forward(const Problem& p, const Tensor& out, const Tensor& saved) {
 
 }  // namespace
 
-Tensor two_pass_forward(const Problem& p, const Tensor& out, bool save) {
+template <>
+Saved TwoPass<DeviceType::cpu>::forward(const Problem& p, const Tensor& out, bool save) {
   const int64_t most = p.value_degree();
-  Tensor saved;
-  if (save && most > 1) saved = Tensor::empty({p.batch, p.heads, p.rows, (most - 1) * p.head_size}, p.dtype);
-  dispatch_floating("attention", out, [&](auto t) { forward<decltype(t)>(p, out, saved); });
+  Saved saved;
+  if (save && most > 1) saved.horner = Tensor::empty({p.batch, p.heads, p.rows, (most - 1) * p.head_size}, p.dtype);
+  dispatch_floating("attention", out, [&](auto t) { gfsa::kernels::forward<decltype(t)>(p, out, saved.horner); });
   return saved;
 }
 

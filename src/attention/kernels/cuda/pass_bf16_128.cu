@@ -1,0 +1,5 @@
+#include "attention/kernels/cuda/pass_kernels.h"
+
+namespace gfsa::GFSA_DEVICE_NAMESPACE {
+template struct Passes<bfloat16, 128>;
+}  // namespace gfsa::GFSA_DEVICE_NAMESPACE

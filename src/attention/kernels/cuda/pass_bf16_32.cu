@@ -1,0 +1,6 @@
+#include "attention/kernels/cuda/pass_kernels.h"
+
+namespace gfsa::GFSA_DEVICE_NAMESPACE {
+template struct Passes<bfloat16, 16>;
+template struct Passes<bfloat16, 32>;
+}  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -1,0 +1,500 @@
+// pass_kernels.h -- the kernels of pass.h. A block owns 16 rows a warp and walks over tiles of the other side; while it
+// computes with one tile, the next one arrives.
+#pragma once
+
+#include <algorithm>
+
+#include "attention/kernels/cuda/pass.h"
+
+namespace gfsa::GFSA_DEVICE_NAMESPACE {
+
+inline constexpr int kMostWarps = 4;
+inline constexpr int64_t kSharedBudget = 96 << 10;  // what every GPU since sm_80 gives a block
+
+// Rows of a tile of the other side.
+template <class T, int kColumns>
+inline constexpr int kOtherRows = sizeof(T) == 4 && kColumns > 128 ? 16 : 32;
+
+template <class T, int kColumns>
+constexpr int64_t shared_bytes(int64_t warps, int64_t own_tiles) {
+  constexpr int64_t kRow = row_step<T>(kColumns) * static_cast<int64_t>(sizeof(T));
+  return (own_tiles * warps * kWarpRows + 2 * kOtherRows<T, kColumns>)*kRow +
+         warps * RowOperand<T, kOtherRows<T, kColumns>>::kSharedBytes;
+}
+
+// Shared memory of a block.
+template <class T, int kColumns>
+struct Tiles {
+  static constexpr int kOther = kOtherRows<T, kColumns>, kStep = row_step<T>(kColumns);
+  static constexpr int kOtherElements = kOther * kStep;
+  int own_rows, own_elements;
+  Shared<T> own, others;  // own tiles; two of the other side
+  Shared<float> operand;  // of this warp
+
+  GFSA_DEVICE explicit Tiles(int own_tiles)
+      : own_rows(static_cast<int>(block_dim_x()) / 32 * kWarpRows), own_elements(own_rows * kStep) {
+    using Operand = RowOperand<T, kOther>;
+    const int64_t own_bytes = int64_t{own_tiles} * own_elements * static_cast<int64_t>(sizeof(T));
+    constexpr int64_t kOtherBytes = 2 * kOtherElements * static_cast<int64_t>(sizeof(T));
+    own = dynamic_shared<T>(0, int64_t{own_tiles} * own_elements);
+    others = dynamic_shared<T>(own_bytes, 2 * kOtherElements);
+    operand = dynamic_shared<float>(own_bytes + kOtherBytes + int64_t{warp()} * Operand::kSharedBytes,
+                                    Operand::kSharedBytes / 4);
+  }
+  // This warp's rows of own tile i.
+  GFSA_DEVICE auto mine(int i) const { return own + (i * own_elements + static_cast<int>(warp()) * kWarpRows * kStep); }
+  GFSA_DEVICE void fetch_own(int i, const HeadView<const T>& like, Global<const T> head, int head_size, int first,
+                             int end, Where where = Where::current()) const {
+    fetch_rows<T>(own + i * own_elements, kStep, head, like.row_step, like.aligned, head_size, first, own_rows, end,
+                  where);
+  }
+  GFSA_DEVICE void fetch_other(int slot, const HeadView<const T>& like, Global<const T> head, int head_size, int first,
+                               int end, Where where = Where::current()) const {
+    fetch_rows<T>(others + slot * kOtherElements, kStep, head, like.row_step, like.aligned, head_size, first, kOther,
+                  end, where);
+  }
+};
+
+// Which head and which rows a block owns. Causal: the longest walks come first.
+struct BlockWork {
+  int b, h, own0;
+  GFSA_DEVICE BlockWork(const Scores& c, int own_total, int own_rows, bool own_is_key) {
+    const uint32_t tiles = static_cast<uint32_t>((own_total + own_rows - 1) / own_rows);
+    uint32_t tile = block_x() % tiles;
+    const uint32_t head = block_x() / tiles;
+    if (c.causal && !own_is_key) tile = tiles - 1 - tile;
+    h = static_cast<int>(head % static_cast<uint32_t>(c.heads));
+    b = static_cast<int>(head / static_cast<uint32_t>(c.heads));
+    own0 = static_cast<int>(tile) * own_rows;
+  }
+};
+
+// acc += c rows, for rows in memory.
+template <int kTiles, class T>
+GFSA_DEVICE void add_rows(float (&acc)[kTiles][4], float c, Global<const T> head, int64_t between, bool aligned,
+                          int own0, int end, int head_size, Where where = Where::current()) {
+  if (c == 0) return;
+  GFSA_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const int row = own0 + fragment_row(2 * half);
+    if (row >= end) continue;
+    GFSA_UNROLL
+    for (int n = 0; n < kTiles; ++n) {
+      const int column = fragment_column(n, 0);
+      const int64_t at = row * between + column;
+      if (aligned && column < head_size) {
+        const auto x = load_vector<2>(head, at, where);
+        acc[n][2 * half] += c * convert_element<float>(x[0]);
+        acc[n][2 * half + 1] += c * convert_element<float>(x[1]);
+      } else if (column < head_size) {
+        acc[n][2 * half] += c * convert_element<float>(load(head, at, where));
+        if (column + 1 < head_size) acc[n][2 * half + 1] += c * convert_element<float>(load(head, at + 1, where));
+      }
+    }
+  }
+}
+
+template <class T>
+GFSA_DEVICE T narrowed_sum(float x) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    return to_bfloat16(x);
+  } else {
+    return x;
+  }
+}
+
+template <int kTiles, class T>
+GFSA_DEVICE void store_rows(const float (&acc)[kTiles][4], Global<T> head, int64_t between, bool aligned, int own0,
+                            int end, int head_size, Where where = Where::current()) {
+  GFSA_UNROLL
+  for (int half = 0; half < 2; ++half) {
+    const int row = own0 + fragment_row(2 * half);
+    if (row >= end) continue;
+    GFSA_UNROLL
+    for (int n = 0; n < kTiles; ++n) {
+      const int column = fragment_column(n, 0);
+      const int64_t at = row * between + column;
+      const T low = narrowed_sum<T>(acc[n][2 * half]), high = narrowed_sum<T>(acc[n][2 * half + 1]);
+      if (aligned && column < head_size) {
+        store_vector(head, at, Vector<T, 2>{{low, high}}, where);
+      } else if (column < head_size) {
+        store(head, at, low, where);
+        if (column + 1 < head_size) store(head, at + 1, high, where);
+      }
+    }
+  }
+}
+
+// The running maximum and sum of the rows of a softmax whose tiles come one after the other.
+struct OnlineSoftmax {
+  float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+
+  // s becomes exp2(s - largest); acc is scaled to the new maximum.
+  template <int kTiles, int kColumnTiles>
+  GFSA_DEVICE void take(float (&s)[kTiles][4], float (&acc)[kColumnTiles][4]) {
+    GFSA_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      float m = largest[half];
+      GFSA_UNROLL
+      for (int n = 0; n < kTiles; ++n) m = fmaxf(m, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
+      m = fmaxf(m, shuffle_xor(m, 1));
+      m = fmaxf(m, shuffle_xor(m, 2));
+      const float base = m == -INFINITY ? 0.0f : m;  // nothing seen so far
+      const float rescale = exp2_fast(largest[half] - base);
+      largest[half] = m;
+      float added = 0;
+      GFSA_UNROLL
+      for (int n = 0; n < kTiles; ++n) {
+        GFSA_UNROLL
+        for (int e = 2 * half; e < 2 * half + 2; ++e) {
+          s[n][e] = exp2_fast(s[n][e] - base);
+          added += s[n][e];
+        }
+      }
+      sum[half] = sum[half] * rescale + added;
+      GFSA_UNROLL
+      for (int n = 0; n < kColumnTiles; ++n) {
+        acc[n][2 * half] *= rescale;
+        acc[n][2 * half + 1] *= rescale;
+      }
+    }
+  }
+  // acc becomes the mean. A row that has seen nothing is zeros, and its log-sum-exp makes all of its exponentials 0.
+  template <int kColumnTiles>
+  GFSA_DEVICE void finish(float (&acc)[kColumnTiles][4], float (&lse)[2]) {
+    GFSA_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      float total = sum[half];
+      total += shuffle_xor(total, 1);
+      total += shuffle_xor(total, 2);
+      const float inverse = total == 0 ? 0.0f : 1 / total;
+      lse[half] = total == 0 ? INFINITY : largest[half] + log2f(total);
+      GFSA_UNROLL
+      for (int n = 0; n < kColumnTiles; ++n) {
+        acc[n][2 * half] *= inverse;
+        acc[n][2 * half + 1] *= inverse;
+      }
+    }
+  }
+};
+
+template <int kTiles>
+GFSA_DEVICE void drop(float (&p)[kTiles][4], const Scores& c, const Place& at) {
+  if (c.dropout == 0) return;
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) p[n][e] *= c.dropout_factor(at.b, at.h, at.query(n, e), at.key(n, e));
+  }
+}
+
+template <class T, int kColumns, bool kFirst>
+struct ApplyMatrix {
+  static constexpr const char* kName = kFirst ? "attention_first_pass" : "attention_pass";
+  static constexpr int kMaxThreads = 32 * kMostWarps;
+
+  GFSA_DEVICE void operator()(ApplyArguments<T> a) const {
+    using Memory = Tiles<T, kColumns>;
+    constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
+    const Scores& c = a.scores;
+    const Memory tiles(1);
+    const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size);
+    const BlockWork work(c, own_total, tiles.own_rows, a.own_is_key);
+    const int length = c.length(work.b), b = work.b, h = work.h;
+    const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
+    const int own0 = work.own0 + static_cast<int>(warp()) * kWarpRows;
+
+    tiles.fetch_own(0, a.own, a.own.head(b, h), c.head_size, work.own0, own_total);
+    if (range.begin < range.end) {
+      tiles.fetch_other(0, a.other, a.other.head(b, h), c.head_size, range.begin, range.end);
+    }
+    float acc[kColumns / 8][4];
+    clear(acc);
+    OnlineSoftmax softmax;
+    RowOperand<T, kOther> operand;
+    Place at{b, h, own0, range.begin, length, a.own_is_key};
+    RowValues lse;
+    if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
+    for (; at.other0 < range.end; at.other0 += kOther) {
+      wait_for_tiles();
+      tiles.fetch_other(1, a.x, a.x.head(b, h), c.head_size, at.other0, range.end);
+      float s[kOther / 8][4];
+      clear(s);
+      multiply_transposed(s, tiles.mine(0), tiles.others, kStep, columns);
+      mask_scores(s, c, at);
+      if constexpr (kFirst) {
+        softmax.take(s, acc);
+      } else {
+        lse.to_probabilities(s, c, at);
+      }
+      drop(s, c, at);
+      operand.take(s, tiles.operand);
+      wait_for_tiles();
+      if (at.other0 + kOther < range.end) {
+        tiles.fetch_other(0, a.other, a.other.head(b, h), c.head_size, at.other0 + kOther, range.end);
+      }
+      multiply(acc, operand, tiles.others + Memory::kOtherElements, kStep, columns);
+    }
+    copy_async_wait_all();
+    if constexpr (kFirst) {
+      float sums[2];
+      softmax.finish(acc, sums);
+      const int64_t first = (int64_t{b} * c.heads + h) * c.rows;
+      if (a.lse != nullptr && lane() % 4 == 0) {
+        for (int half = 0; half < 2; ++half) {
+          const int row = own0 + fragment_row(2 * half);
+          if (row < own_total) store(a.lse, first + row, sums[half]);
+        }
+      }
+    }
+    finish(a, acc, b, h, own0, own_total);
+  }
+
+ private:
+  GFSA_DEVICE static void finish(const ApplyArguments<T>& a, float (&acc)[kColumns / 8][4], int b, int h, int own0,
+                                 int end) {
+    const Scores& c = a.scores;
+    const int size = c.head_size;
+    if (a.raw.data != nullptr) {
+      store_rows<kColumns / 8, T>(acc, a.raw.head(b, h), a.raw.row_step, a.raw.aligned, own0, end, size);
+    }
+    if (a.y.data == nullptr) return;
+    if (a.factor_at > 0) scale_all(acc, c.c(h, a.factor_at));
+    for (int t = a.first_term; t < a.end_term; ++t) {
+      const HeadView<const T>& like = a.terms.like(t);
+      add_rows<kColumns / 8, T>(acc, c.c(h, t), a.terms.head(t, b, h), like.row_step, like.aligned, own0, end, size);
+    }
+    if (a.mean != nullptr) {
+      const int64_t head = (int64_t{b} * c.heads + h) * a.mean_rows * size;
+      add_rows<kColumns / 8, float>(acc, c.c(h, -1), a.mean + head, a.mean_rows == 1 ? 0 : size, size % 4 == 0, own0,
+                                    end, size);
+    }
+    if (a.accumulate) {
+      add_rows<kColumns / 8, T>(acc, 1, a.y.head(b, h), a.y.row_step, a.y.aligned, own0, end, size);
+    }
+    store_rows<kColumns / 8, T>(acc, a.y.head(b, h), a.y.row_step, a.y.aligned, own0, end, size);
+  }
+};
+
+// s becomes dS of a tile: m dm - r p.
+template <int kTiles>
+GFSA_DEVICE void score_gradient(float (&s)[kTiles][4], const float (&dm)[kTiles][4], const Scores& c, const Place& at,
+                                const RowValues& lse, const RowValues& row_terms) {
+  lse.to_probabilities(s, c, at);
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      const float kept = c.dropout == 0 ? 1.0f : c.dropout_factor(at.b, at.h, at.query(n, e), at.key(n, e));
+      s[n][e] = s[n][e] * (kept * dm[n][e]) - row_terms.at(c, at, n, e) * s[n][e];
+    }
+  }
+}
+
+template <class T, int kColumns>
+struct ScoreGradient {
+  static constexpr const char* kName = "attention_score_gradient";
+  static constexpr int kMaxThreads = 32 * kMostWarps;
+  using Memory = Tiles<T, kColumns>;
+
+  GFSA_DEVICE void operator()(GradientArguments<T> a) const {
+    constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
+    const Scores& c = a.scores;
+    const Memory tiles(1 + a.own_slots);
+    const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size), k = c.degree;
+    const BlockWork work(c, own_total, tiles.own_rows, a.own_is_key);
+    const int length = c.length(work.b), b = work.b, h = work.h;
+    const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
+    const bool resident = a.own_slots == k;
+    // What the step before t = -1 and after t = 0 .. k - 1 multiplies.
+    const auto fetch = [&](int t, int first, int slot) {
+      if (t < 0) {
+        tiles.fetch_other(slot, a.other, a.other.head(b, h), c.head_size, first, range.end);
+        return;
+      }
+      tiles.fetch_other(slot, a.other_chain.like(t), a.other_chain.head(t, b, h), c.head_size, first, range.end);
+      if (!resident) {
+        tiles.fetch_own(1 + slot, a.own_chain.like(t), a.own_chain.head(t, b, h), c.head_size, work.own0, own_total);
+      }
+    };
+    tiles.fetch_own(0, a.own, a.own.head(b, h), c.head_size, work.own0, own_total);
+    for (int t = 0; resident && t < k; ++t) {
+      tiles.fetch_own(1 + t, a.own_chain.like(t), a.own_chain.head(t, b, h), c.head_size, work.own0, own_total);
+    }
+    if (range.begin < range.end) fetch(k - 1, range.begin, 0);
+
+    float acc[kColumns / 8][4];
+    clear(acc);
+    RowOperand<T, kOther> operand;
+    Place at{b, h, work.own0 + static_cast<int>(warp()) * kWarpRows, range.begin, length, a.own_is_key};
+    const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
+    const float last = c.c(h, k);
+    int slot = 0;
+    for (; at.other0 < range.end; at.other0 += kOther) {
+      float s[kOther / 8][4], dm[kOther / 8][4];
+      clear(dm);
+      for (int t = k - 1; t >= 0; --t) {
+        wait_for_tiles();
+        fetch(t - 1, at.other0, 1 - slot);
+        multiply_transposed(dm, tiles.mine(1 + (resident ? t : slot)), tiles.others + slot * Memory::kOtherElements,
+                            kStep, columns);
+        if (t == k - 1) scale_all(dm, last);
+        slot = 1 - slot;
+      }
+      wait_for_tiles();
+      if (at.other0 + kOther < range.end) fetch(k - 1, at.other0 + kOther, 1 - slot);
+      const auto other = tiles.others + slot * Memory::kOtherElements;
+      clear(s);
+      multiply_transposed(s, tiles.mine(0), other, kStep, columns);
+      mask_scores(s, c, at);
+      score_gradient(s, dm, c, at, lse, row_terms);
+      operand.take(s, tiles.operand);
+      multiply(acc, operand, other, kStep, columns);
+      slot = 1 - slot;
+    }
+    copy_async_wait_all();
+    scale_all(acc, c.scale);
+    if (a.accumulate) {
+      add_rows<kColumns / 8, T>(acc, 1, a.y.head(b, h), a.y.row_step, a.y.aligned, at.own0, own_total, c.head_size);
+    }
+    store_rows<kColumns / 8, T>(acc, a.y.head(b, h), a.y.row_step, a.y.aligned, at.own0, own_total, c.head_size);
+  }
+};
+
+// A block makes one tile of one copy of a slice.
+template <class T, int kColumns>
+struct BiasGradient {
+  static constexpr const char* kName = "attention_bias_gradient";
+  static constexpr int kMaxThreads = 32 * kMostWarps;
+  using Memory = Tiles<T, kColumns>;
+
+  GFSA_DEVICE void operator()(BiasGradientArguments<T> a) const {
+    constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
+    const GradientArguments<T>& g = a.gradient;
+    const Scores& c = g.scores;
+    const Memory tiles(2);
+    const int columns = padded_columns(c.head_size), k = c.degree;
+    const int row_tiles = (c.rows + tiles.own_rows - 1) / tiles.own_rows, key_tiles = (c.keys + kOther - 1) / kOther;
+    const int rest = static_cast<int>(block_x()) / key_tiles, unit = rest / row_tiles;
+    const int block0 = rest % row_tiles * tiles.own_rows, other0 = static_cast<int>(block_x()) % key_tiles * kOther;
+    const int own0 = block0 + static_cast<int>(warp()) * kWarpRows;
+    const int slice = unit / a.groups, group = unit % a.groups;
+    const int sharing = a.batch * c.heads / (a.bias_batch * a.bias_heads);
+    const bool hidden = c.causal && block0 + tiles.own_rows <= other0;
+    const int begin = static_cast<int>(int64_t{sharing} * group / a.groups);
+    const int end = hidden ? begin : static_cast<int>(int64_t{sharing} * (group + 1) / a.groups);
+    const auto batch_of = [&](int u) {
+      return a.bias_batch > 1 ? slice / a.bias_heads : a.bias_heads > 1 ? u : u / c.heads;
+    };
+    const auto head_of = [&](int u) { return a.bias_heads > 1 ? slice % a.bias_heads : u % c.heads; };
+    const auto fetch = [&](int u, int t, int slot) {
+      const int b = batch_of(u), h = head_of(u), size = c.head_size;
+      if (t < 0) {
+        tiles.fetch_other(slot, g.other, g.other.head(b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own, g.own.head(b, h), size, block0, c.rows);
+      } else {
+        tiles.fetch_other(slot, g.other_chain.like(t), g.other_chain.head(t, b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own_chain.like(t), g.own_chain.head(t, b, h), size, block0, c.rows);
+      }
+    };
+    float sum[kOther / 8][4];
+    clear(sum);
+    if (begin < end) fetch(begin, k - 1, 0);
+    int slot = 0;
+    for (int u = begin; u < end; ++u) {
+      const int b = batch_of(u), h = head_of(u);
+      const Place at{b, h, own0, other0, c.length(b), false};
+      const RowValues lse(g.lse, c, at), row_terms(g.row_terms, c, at);
+      float s[kOther / 8][4], dm[kOther / 8][4];
+      clear(dm);
+      for (int t = k - 1; t >= -1; --t) {
+        wait_for_tiles();
+        if (t >= 0) {
+          fetch(u, t - 1, 1 - slot);
+        } else if (u + 1 < end) {
+          fetch(u + 1, k - 1, 1 - slot);
+        }
+        const auto other = tiles.others + slot * Memory::kOtherElements;
+        if (t >= 0) {
+          multiply_transposed(dm, tiles.mine(slot), other, kStep, columns);
+          if (t == k - 1) scale_all(dm, c.c(h, k));
+        } else {
+          clear(s);
+          multiply_transposed(s, tiles.mine(slot), other, kStep, columns);
+        }
+        slot = 1 - slot;
+      }
+      mask_scores(s, c, at);
+      score_gradient(s, dm, c, at, lse, row_terms);
+      GFSA_UNROLL
+      for (int n = 0; n < kOther / 8; ++n) {
+        GFSA_UNROLL
+        for (int e = 0; e < 4; ++e) sum[n][e] += s[n][e];
+      }
+    }
+    copy_async_wait_all();
+    const Place at{0, 0, own0, other0, 0, false};
+    GFSA_UNROLL
+    for (int n = 0; n < kOther / 8; ++n) {
+      GFSA_UNROLL
+      for (int e = 0; e < 4; ++e) {
+        const int i = at.own(e), j = at.other(n, e);
+        if (i >= c.rows || j >= c.keys) continue;
+        const int64_t to = (int64_t{unit} * c.rows + i) * c.keys + j;
+        store(a.to, to, a.accumulate ? load(a.to, to) + sum[n][e] : sum[n][e]);
+      }
+    }
+  }
+};
+
+// Host side.
+template <class T, int kColumns>
+int64_t warps_of(int64_t own_total, int64_t own_tiles) {
+  int64_t warps = std::clamp<int64_t>((own_total + kWarpRows - 1) / kWarpRows, 1, kMostWarps);
+  while (warps > 1 && shared_bytes<T, kColumns>(warps, own_tiles) > kSharedBudget) warps /= 2;
+  return warps;
+}
+
+template <class T, int kColumns>
+void Passes<T, kColumns>::apply(const ApplyArguments<T>& a, bool first, int64_t batch) {
+  const Scores& c = a.scores;
+  const int64_t own_total = a.own_is_key ? c.keys : c.rows, warps = warps_of<T, kColumns>(own_total, 1);
+  const Launch how{.grid = {blocks_for(own_total, warps * kWarpRows) * static_cast<uint32_t>(batch * c.heads)},
+                   .block = {static_cast<uint32_t>(warps * 32)},
+                   .shared_bytes = static_cast<uint32_t>(shared_bytes<T, kColumns>(warps, 1)),
+                   .op = "attention"};
+  if (first) {
+    launch(ApplyMatrix<T, kColumns, true>{}, how, a);
+  } else {
+    launch(ApplyMatrix<T, kColumns, false>{}, how, a);
+  }
+}
+
+template <class T, int kColumns>
+void Passes<T, kColumns>::gradient(GradientArguments<T> a, int64_t batch) {
+  const Scores& c = a.scores;
+  const int64_t own_total = a.own_is_key ? c.keys : c.rows;
+  a.own_slots = shared_bytes<T, kColumns>(1, 1 + c.degree) <= kSharedBudget ? c.degree : 2;
+  const int64_t warps = warps_of<T, kColumns>(own_total, 1 + a.own_slots);
+  launch(ScoreGradient<T, kColumns>{},
+         {.grid = {blocks_for(own_total, warps * kWarpRows) * static_cast<uint32_t>(batch * c.heads)},
+          .block = {static_cast<uint32_t>(warps * 32)},
+          .shared_bytes = static_cast<uint32_t>(shared_bytes<T, kColumns>(warps, 1 + a.own_slots)),
+          .op = "attention backward"},
+         a);
+}
+
+template <class T, int kColumns>
+void Passes<T, kColumns>::bias_gradient(BiasGradientArguments<T> a) {
+  const Scores& c = a.gradient.scores;
+  const int64_t warps = warps_of<T, kColumns>(c.rows, 2);
+  const uint32_t units = static_cast<uint32_t>(a.bias_batch * a.bias_heads * a.groups);
+  launch(BiasGradient<T, kColumns>{},
+         {.grid = {blocks_for(c.rows, warps * kWarpRows) * blocks_for(c.keys, kOtherRows<T, kColumns>) * units},
+          .block = {static_cast<uint32_t>(warps * 32)},
+          .shared_bytes = static_cast<uint32_t>(shared_bytes<T, kColumns>(warps, 2)),
+          .op = "attention backward"},
+         a);
+}
+
+}  // namespace gfsa::GFSA_DEVICE_NAMESPACE

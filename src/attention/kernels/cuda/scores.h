@@ -1,0 +1,197 @@
+// scores.h -- one attention as kernels see it: places of heads in memory, masks, bias, dropout, coefficients.
+#pragma once
+
+#include <cmath>
+
+#include "attention/kernels/cuda/tiles.h"
+#include "attention/kernels/problem.h"
+#include "core/philox.h"
+
+namespace gfsa::GFSA_DEVICE_NAMESPACE {
+
+inline constexpr float kLog2E = 1.44269504088896341f;
+
+// Rows of heads: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d.
+template <class T>
+struct HeadView {
+  Global<T> data{};
+  int64_t batch_step = 0, head_step = 0, row_step = 0;
+  bool aligned = false;  // every row starts at a multiple of 16 bytes and is a multiple of 16 bytes long
+
+  GFSA_DEVICE auto head(int b, int h) const { return data + (b * batch_step + h * head_step); }
+};
+
+// D_0, D_1, ... or T_1, T_2, ...: all but one stand one after the other in one tensor.
+template <class T>
+struct Chain {
+  HeadView<T> alone;
+  int alone_at = 0;  // which one of them that is: the first or the last
+  HeadView<T> others;
+  int64_t between = 0;
+
+  GFSA_DEVICE auto head(int t, int b, int h) const {
+    return t == alone_at ? alone.head(b, h) : others.head(b, h) + (t - (alone_at == 0 ? 1 : 0)) * between;
+  }
+  GFSA_DEVICE const HeadView<T>& like(int t) const { return t == alone_at ? alone : others; }
+};
+
+struct Scores {
+  int heads = 0, rows = 0, keys = 0, head_size = 0, degree = 1;
+  float scale = 1;  // of q k^T
+  bool causal = false;
+  Global<const int64_t> lengths{};  // [B] or null
+  Global<const bool> keep{};        // [B, keys] or null
+  Global<const float> bias{};       // or null; steps are 0 where it is shared
+  int64_t bias_batch_step = 0, bias_head_step = 0, bias_row_step = 0;
+  Global<const float> coefficients{};  // [H, degree + 2] or null: softmax
+  float dropout = 0, kept_factor = 1;  // of M; 0: none
+  RandomKey dropout_key{};
+  uint32_t sample0 = 0;
+
+  // Keys at or beyond it are hidden.
+  GFSA_DEVICE int length(int b, Where where = Where::current()) const {
+    if (lengths == nullptr) return keys;
+    const int64_t n = load(lengths, b, where);
+    return n < 0 ? 0 : n > keys ? keys : static_cast<int>(n);
+  }
+  GFSA_DEVICE bool is_kept(int b, int j, Where where = Where::current()) const {
+    return keep == nullptr || load(keep, int64_t{b} * keys + j, where);
+  }
+  // cj; j = -1: cu.
+  GFSA_DEVICE float c(int h, int j, Where where = Where::current()) const {
+    if (coefficients == nullptr) return j == 1 ? 1.0f : 0.0f;
+    return load(coefficients, int64_t{h} * (degree + 2) + 1 + j, where);
+  }
+  GFSA_DEVICE uint64_t dropout_index(int h, int i, int j) const {
+    return static_cast<uint64_t>((int64_t{h} * rows + i) * keys + j);
+  }
+  // 0, or 1 / (1 - p).
+  GFSA_DEVICE float dropout_factor(int b, int h, int i, int j) const {
+    const uint64_t index = dropout_index(h, i, j);
+    const auto numbers = philox(dropout_key, sample0 + static_cast<uint32_t>(b), index / 4);
+    return uniform_from_bits(numbers[index % 4]) >= dropout ? kept_factor : 0.0f;
+  }
+};
+
+// A warp's tile of the matrix: 16 rows of its own side by the rows of the other side. Queries own in forward and for
+// dQ, keys own in backward.
+struct Place {
+  int b, h, own0, other0, length;
+  bool own_is_key;
+
+  GFSA_DEVICE int own(int e) const { return own0 + fragment_row(e); }
+  GFSA_DEVICE int other(int n, int e) const { return other0 + fragment_column(n, e); }
+  GFSA_DEVICE int query(int n, int e) const { return own_is_key ? other(n, e) : own(e); }
+  GFSA_DEVICE int key(int n, int e) const { return own_is_key ? own(e) : other(n, e); }
+};
+
+// s = log2(e) (scale s + bias) where the key may be seen, else minus infinity.
+template <int kTiles>
+GFSA_DEVICE void mask_scores(float (&s)[kTiles][4], const Scores& c, const Place& at, Where where = Where::current()) {
+  const float scale = c.scale * kLog2E;
+  const int64_t bias0 = at.b * c.bias_batch_step + at.h * c.bias_head_step;
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) {
+      const int i = at.query(n, e), j = at.key(n, e);
+      const bool visible = i < c.rows && j < at.length && (!c.causal || j <= i) && c.is_kept(at.b, j, where);
+      if (!visible) {
+        s[n][e] = -INFINITY;
+      } else if (c.bias == nullptr) {
+        s[n][e] *= scale;
+      } else {
+        s[n][e] = s[n][e] * scale + load(c.bias, bias0 + i * c.bias_row_step + j, where) * kLog2E;
+      }
+    }
+  }
+}
+
+// A value a query row, such as its log-sum-exp, for the elements of a tile: own rows are loaded once.
+struct RowValues {
+  Global<const float> values{};  // of the head
+  float own[2] = {0, 0};
+
+  RowValues() = default;
+  GFSA_DEVICE RowValues(Global<const float> all, const Scores& c, const Place& at, Where where = Where::current())
+      : values(all + (int64_t{at.b} * c.heads + at.h) * c.rows) {
+    if (at.own_is_key) return;
+    for (int half = 0; half < 2; ++half) {
+      if (at.own(2 * half) < c.rows) own[half] = load(values, at.own(2 * half), where);
+    }
+  }
+  GFSA_DEVICE float at(const Scores& c, const Place& place, int n, int e, Where where = Where::current()) const {
+    if (!place.own_is_key) return own[e / 2];
+    const int i = place.query(n, e);
+    return i < c.rows ? load(values, i, where) : 0.0f;
+  }
+  // s = exp2(s - value)
+  template <int kTiles>
+  GFSA_DEVICE void to_probabilities(float (&s)[kTiles][4], const Scores& c, const Place& place,
+                                    Where where = Where::current()) const {
+    GFSA_UNROLL
+    for (int n = 0; n < kTiles; ++n) {
+      GFSA_UNROLL
+      for (int e = 0; e < 4; ++e) s[n][e] = exp2_fast(s[n][e] - at(c, place, n, e, where));
+    }
+  }
+};
+
+// Which rows of the other side a block of own rows has to look at.
+struct OtherRange {
+  int begin, end;
+};
+GFSA_DEVICE OtherRange other_range(const Scores& c, int own0, int own_rows, int length, bool own_is_key) {
+  if (!own_is_key) return {0, !c.causal || own0 + own_rows > length ? length : own0 + own_rows};
+  if (own0 >= length) return {0, 0};
+  return {c.causal ? own0 : 0, c.rows};
+}
+
+// Host side.
+inline Scores scores_of(const kernels::Problem& p) {
+  Scores c;
+  c.heads = static_cast<int>(p.heads);
+  c.rows = static_cast<int>(p.rows);
+  c.keys = static_cast<int>(p.keys);
+  c.head_size = static_cast<int>(p.head_size);
+  c.degree = static_cast<int>(p.degree);
+  c.scale = static_cast<float>(p.scale);
+  c.causal = p.causal;
+  if (p.lengths) c.lengths = static_cast<const int64_t*>(p.lengths.data<int64_t>());
+  if (p.keep) c.keep = static_cast<const bool*>(p.keep.data<bool>());
+  if (p.bias) {
+    c.bias = static_cast<const float*>(p.bias.data<float>());
+    c.bias_batch_step = p.bias.dim(0) > 1 ? p.bias.strides()[0] : 0;
+    c.bias_head_step = p.bias.dim(1) > 1 ? p.bias.strides()[1] : 0;
+    c.bias_row_step = p.bias.strides()[2];
+  }
+  if (p.device_coefficients) c.coefficients = static_cast<const float*>(p.device_coefficients.data<float>());
+  c.dropout = static_cast<float>(p.dropout);
+  c.kept_factor = static_cast<float>(1 / (1 - p.dropout));
+  c.dropout_key = p.dropout_key;
+  c.sample0 = p.sample0;
+  return c;
+}
+
+template <class T>
+HeadView<T> view_at(std::remove_const_t<T>* data, int64_t batch_step, int64_t head_step, int64_t row_step,
+                    int64_t head_size) {
+  constexpr int64_t kElements = kPerCopy<T>;
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % 16 == 0 && batch_step % kElements == 0 &&
+                       head_step % kElements == 0 && row_step % kElements == 0 && head_size % kElements == 0;
+  return {static_cast<T*>(data), batch_step, head_step, row_step, aligned};
+}
+// Of [B, N, H D].
+template <class T>
+HeadView<T> view_of(const Tensor& x, int64_t head_size) {
+  if (!x) return {};
+  return view_at<T>(x.data<std::remove_const_t<T>>(), x.strides()[0], head_size, x.strides()[1], head_size);
+}
+// Of [B, H, N, D], contiguous; `heads` of [n, B, H, N, D] give the first one.
+template <class T>
+HeadView<T> view_of_heads(const Tensor& x, int64_t heads, int64_t rows, int64_t head_size) {
+  if (!x) return {};
+  return view_at<T>(x.data<std::remove_const_t<T>>(), heads * rows * head_size, rows * head_size, head_size, head_size);
+}
+
+}  // namespace gfsa::GFSA_DEVICE_NAMESPACE
