@@ -52,6 +52,16 @@ TEST(Dropout, SamplesDoNotDependOnTheBatchTheyAreIn) {
   EXPECT_NE(whole.to_vector<double>(), dropout(x, 0.5, RandomKey(3, "dropout", 12), 40, true).to_vector<double>());
 }
 
+TEST(Dropout, SameBitsOnEveryDevice) {
+  for (const Device device : other_devices()) {
+    for (const Shape& shape : {Shape{2, 1500}, Shape{3, 33}}) {
+      const Tensor x = random_tensor(shape, DType::f32, 1), there = x.to(device);
+      expect_same_bits(dropout(there, 0.3, kKey, 7, true), dropout(x, 0.3, kKey, 7, true), "dropout");
+      expect_same_bits(drop_path(there, 0.3, kKey, 7, true), drop_path(x, 0.3, kKey, 7, true), "drop_path");
+    }
+  }
+}
+
 TEST(Dropout, KeepsTheShareAndTheMean) {
   const Tensor x = Tensor::full({4, 100000}, 1, DType::f32);
   double kept = 0, total = 0;

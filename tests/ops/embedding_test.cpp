@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "autograd/autograd.h"
 #include "support/op_case.h"
 
 namespace gfsa::test {
@@ -41,6 +44,25 @@ TEST(Embedding, MasterWeights) {
        .op = [](const auto& x) { return embedding(x[0], x[1], x[0].dtype() == DType::f64 ? DType::f64 : DType::bf16); },
        .reference = plain_embedding,
        .dtypes = {DType::f32}});
+}
+
+TEST(Embedding, AnIndexOutsideGivesNaNOnOtherDevices) {
+  for (const Device device : other_devices()) {
+    for (const int64_t columns : {3, 4}) {
+      Tensor weight = Tensor::full({5, columns}, 2, DType::f32).to(device);
+      require_grad(weight);
+      const Tensor y = embedding(weight, Tensor::from<int64_t>({4}, {4, 5, -1, 4}).to(device));
+      const auto rows = y.to_vector<float>();
+      for (size_t r = 0; r < 4; ++r) {
+        const float v = rows[r * static_cast<size_t>(columns)];
+        EXPECT_TRUE(r == 0 || r == 3 ? v == 2 : std::isnan(v)) << "row " << r << " is " << v;
+      }
+      backward(y, Tensor::full({4, columns}, 3, DType::f32, device));
+      const auto gradient = grad_of(weight).to_vector<float>();
+      for (size_t i = 0; i < gradient.size(); ++i)
+        EXPECT_EQ(gradient[i], static_cast<int64_t>(i) < 4 * columns ? 0 : 6);
+    }
+  }
 }
 
 TEST(Embedding, Errors) {

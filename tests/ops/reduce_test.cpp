@@ -147,12 +147,33 @@ TEST(Reduce, MaxSendsTheGradientToTheFirst) {
 }
 
 TEST(Reduce, MaxOfNaNIsNaN) {
-  Tensor x = Tensor::full({40}, -1, DType::f32);
-  x.data<float>()[33] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(std::isnan(max(x).item()));
-  EXPECT_EQ(argmax(x, 0).to_vector<int64_t>()[0], 33);
-  const Tensor low = Tensor::full({40}, -std::numeric_limits<double>::infinity(), DType::f32);
-  EXPECT_EQ(max(low).item(), -std::numeric_limits<double>::infinity());
+  std::vector<Device> devices = other_devices();
+  devices.emplace_back();
+  for (const Device device : devices) {
+    for (const int64_t n : {40, 1000}) {
+      std::vector<float> values(static_cast<size_t>(n), -1);
+      values[33] = values[39] = 7;
+      const Tensor ties = Tensor::from<float>({n}, values).to(device);
+      EXPECT_EQ(argmax(ties, 0).to_vector<int64_t>()[0], 33);
+      EXPECT_EQ(max(ties).item(), 7);
+      values[36] = values[38] = std::numeric_limits<float>::quiet_NaN();
+      const Tensor x = Tensor::from<float>({n}, values).to(device);
+      EXPECT_TRUE(std::isnan(max(x).item()));
+      EXPECT_EQ(argmax(x, 0).to_vector<int64_t>()[0], 36);
+      const Tensor low = Tensor::full({n}, -std::numeric_limits<double>::infinity(), DType::f32, device);
+      EXPECT_EQ(max(low).item(), -std::numeric_limits<double>::infinity());
+      EXPECT_EQ(argmax(low, 0).to_vector<int64_t>()[0], 0);
+    }
+  }
+}
+
+TEST(Reduce, NoElementsOnOtherDevices) {
+  for (const Device device : other_devices()) {
+    const Tensor none = Tensor::zeros({0, 3}, DType::f32, device);
+    EXPECT_EQ(sum(none, {0}).to_vector<double>(), (std::vector<double>{0, 0, 0}));
+    EXPECT_EQ(sum(none).item(), 0);
+    EXPECT_TRUE(std::isnan(mean(none).item()));
+  }
 }
 
 TEST(Reduce, SumTo) {

@@ -144,12 +144,34 @@ TEST(View, IndexSelect) {
             .inputs = {data({2, 3}), constant(Tensor::from<int64_t>({0}, {}))},
             .op = [](auto& x) { return index_select(x[0], 0, x[1]); },
             .reference = picks({})});
-  // 600 times the same row: a sum in bf16 would stick.
-  Tensor x = Tensor::zeros({2, 70}, DType::bf16);
-  require_grad(x);
-  backward(index_select(x, 0, Tensor::zeros({600}, DType::i64)), Tensor::full({600, 70}, 1, DType::bf16));
-  EXPECT_EQ(grad_of(x).to_vector<double>()[69], 600);
-  EXPECT_EQ(grad_of(x).to_vector<double>()[70], 0);
+}
+
+std::vector<Device> every_device() {
+  std::vector<Device> devices = other_devices();
+  devices.emplace_back();
+  return devices;
+}
+
+TEST(View, IndexSelectAddsManyRows) {
+  for (const Device device : every_device()) {
+    // 600 times the same row: a sum in bf16 would stick.
+    Tensor x = Tensor::zeros({2, 70}, DType::bf16, device);
+    require_grad(x);
+    backward(index_select(x, 0, Tensor::zeros({600}, DType::i64, device)),
+             Tensor::full({600, 70}, 1, DType::bf16, device));
+    EXPECT_EQ(grad_of(x).to_vector<double>()[69], 600);
+    EXPECT_EQ(grad_of(x).to_vector<double>()[70], 0);
+
+    // Wide rows, whose first occurrence is far from the start.
+    std::vector<int64_t> at(300, 0);
+    at[270] = at[299] = 1;
+    Tensor wide = Tensor::zeros({2, 1030}, DType::f32, device);
+    require_grad(wide);
+    backward(index_select(wide, 0, Tensor::from<int64_t>({300}, at).to(device)),
+             Tensor::full({300, 1030}, 1, DType::f32, device));
+    const auto gradient = grad_of(wide).to_vector<double>();
+    for (size_t c = 0; c < 1030; ++c) ASSERT_TRUE(gradient[c] == 298 && gradient[1030 + c] == 2) << "column " << c;
+  }
 }
 
 TEST(View, Cast) {
@@ -174,6 +196,13 @@ TEST(View, EveryDtypeMoves) {
   for (DType dtype : {DType::i64, DType::i32, DType::u8, DType::boolean, DType::f64, DType::bf16}) {
     SCOPED_TRACE(name_of(dtype));
     const Tensor x = Tensor::from<uint8_t>({2, 3}, {1, 0, 1, 1, 0, 0}).to(dtype);
+    for (const Device device : other_devices()) {
+      const Tensor there = x.to(device), two = Tensor::from<int64_t>({2}, {2, 3}).to(device);
+      expect_same_bits(concat({there, there}, 1), concat({x, x}, 1), "concat");
+      expect_same_bits(index_select(there, 1, two).select(1, 0).contiguous(), select(x, 1, 2).contiguous(), "rows");
+      const double absent = index_select(there, 1, two).to(Device{}).select(0, 0).select(0, 1).item();
+      EXPECT_TRUE(is_floating(dtype) ? absent != absent : absent == 0) << absent;
+    }
     EXPECT_EQ(reshape(x, {6}).to_vector<int32_t>(), (std::vector<int32_t>{1, 0, 1, 1, 0, 0}));
     EXPECT_EQ(transpose(x, 0, 1).to_vector<int32_t>(), (std::vector<int32_t>{1, 1, 0, 0, 1, 0}));
     EXPECT_EQ(slice(x, 1, 1, 3).to_vector<int32_t>(), (std::vector<int32_t>{0, 1, 0, 0}));
