@@ -12,9 +12,10 @@ namespace {
 
 enum class Flaw { none, zeros, wrong_gradient, ignores_accumulate, writes_to_dy, ignores_strides, drops_tail };
 
-// y = x^2, with a flaw.
+// y = x^2, with a flaw; on any device, through copies on the CPU.
 Tensor square(const Tensor& given, Flaw flaw) {
-  const Tensor x = flaw == Flaw::ignores_strides ? given : given.contiguous();
+  const Device device = given.device();
+  const Tensor x = (flaw == Flaw::ignores_strides && is_on_cpu(given) ? given : given.contiguous()).to(Device{});
   Tensor y = Tensor::zeros(x.shape(), x.dtype());
   dispatch_floating("square", x, [&](auto t) {
     using T = decltype(t);
@@ -22,10 +23,11 @@ Tensor square(const Tensor& given, Flaw flaw) {
     const int64_t n = flaw == Flaw::zeros ? 0 : flaw == Flaw::drops_tail ? x.numel() / 16 * 16 : x.numel();
     for (int64_t i = 0; i < n; ++i) y.data<T>()[i] = T(A(x.data<T>()[i]) * A(x.data<T>()[i]));
   });
-  return record("square", y, {given}, [x, flaw](const Tensor& given_dy, GradOut& out) {
-    const Tensor dy = given_dy.contiguous();
-    const auto [dx, accumulate] = out.target(0);
-    dispatch_floating("square", x, [&, dx = dx, accumulate = accumulate](auto t) {
+  return record("square", y.to(device), {given}, [x, flaw](const Tensor& given_dy, GradOut& out) {
+    const Tensor own_dy = given_dy.contiguous(), dy = own_dy.to(Device{});
+    const auto [target, accumulate] = out.target(0);
+    const Tensor dx = target.to(Device{});
+    dispatch_floating("square", x, [&, accumulate = accumulate](auto t) {
       using T = decltype(t);
       using A = acc_t<T>;
       const A factor = flaw == Flaw::wrong_gradient ? A(2.001) : A(2);
@@ -35,6 +37,7 @@ Tensor square(const Tensor& given, Flaw flaw) {
         if (flaw == Flaw::writes_to_dy) dy.data<T>()[i] = T(A(0));
       }
     });
+    if (!is_on_cpu(target)) target.copy_from(dx);
   });
 }
 
