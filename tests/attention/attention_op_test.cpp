@@ -208,7 +208,10 @@ TEST(AttentionOp, TheChoiceTellsItsReasons) {
   EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "two_pass");
   EXPECT_EQ(choose_attention(c, AttentionForm::explicit_form).name, "explicit");
   c.device = DeviceType::cuda;
-  expect_error([&] { choose_attention(c, AttentionForm::automatic); }, {"nothing can serve", "CPU only"});
+  c.head_size = 256;
+  EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "two_pass");
+  c.head_size = 257;
+  EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "explicit");
 }
 
 }  // namespace

@@ -2,12 +2,16 @@
 // derivatives.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "attention/attention_case.h"
 #include "autograd/autograd.h"
 #include "support/op_case.h"
 
 #ifdef GFSA_HAS_EMULATED
 #include "core/cuda/emulated/queue.h"
+#include "core/cuda/runtime.h"
 #endif
 
 namespace gfsa::test {
@@ -15,6 +19,20 @@ namespace {
 
 constexpr auto kTwoPass = AttentionForm::two_pass;
 constexpr auto kExplicit = AttentionForm::explicit_form;
+
+// Largest error over the largest value, or over 1. Gradients through a softmax may be tiny differences of numbers of
+// size 1: rowsum(M o dM) comes from rows that were rounded to the tensors' type, as in every attention of this kind.
+double error_of(const Tensor& found, const Tensor& expected) {
+  const auto a = found.to_vector<double>(), b = expected.to_vector<double>();
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double largest = 1, error = 0;
+  for (size_t e = 0; e < a.size(); ++e) {
+    if (!std::isfinite(a[e])) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, std::abs(b[e]));
+    error = std::max(error, std::abs(a[e] - b[e]));
+  }
+  return error / largest;
+}
 
 void expect_near(const AttentionResult& r, const AttentionResult& exact, double tolerance) {
   const struct {
@@ -29,7 +47,7 @@ void expect_near(const AttentionResult& r, const AttentionResult& exact, double 
   for (const auto& part : parts) {
     ASSERT_EQ(part.found.defined(), part.expected.defined()) << part.name;
     if (!part.found) continue;
-    EXPECT_LT(difference(part.found, part.expected), tolerance) << part.name;
+    EXPECT_LT(error_of(part.found, part.expected), tolerance) << part.name;
   }
 }
 
@@ -39,7 +57,7 @@ AttentionResult exact_result(AttentionTestCase c, const AttentionValues& x) {
   return run_attention(c, x);
 }
 
-double tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.03; }
+double tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.06; }
 
 void check(AttentionTestCase c, DType dtype) {
   c.rounded = dtype;
@@ -57,7 +75,7 @@ AttentionTestCase random_case(uint64_t seed) {
   c.head_size = one_of({3, 8, 8, 10, 16, 16, 24, 32, 32, 48, 64, 64, 80, 96, 128, 256});
   c.batch = one_of({1, 2, 3});
   c.heads = c.head_size > 64 ? 1 : one_of({1, 2, 3});
-  const int64_t most = c.head_size > 128 ? 18 : c.head_size > 64 ? 35 : c.head_size > 32 ? 50 : 70;
+  const int64_t most = c.head_size > 128 ? 35 : c.head_size > 64 ? 50 : c.head_size > 32 ? 70 : 140;
   c.rows = c.keys = 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(most)));
   c.degree = chance(0.35) ? -1 : one_of({1, 2, 2, 3, 4});
   c.uniform = chance(0.3);
@@ -82,7 +100,7 @@ AttentionTestCase random_case(uint64_t seed) {
   return c;
 }
 
-constexpr int kGroups = 12, kCasesOfGroup = 30;
+constexpr int kGroups = 14, kCasesOfGroup = 30;
 
 struct GroupOfCases {
   Device device;
@@ -108,6 +126,260 @@ std::string group_name(const testing::TestParamInfo<GroupOfCases>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Groups, AttentionOnDevices, testing::ValuesIn(groups()), group_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionOnDevices);
+
+void expect_same_bits(const AttentionResult& a, const AttentionResult& b) {
+  const std::pair<const Tensor&, const Tensor&> pairs[] = {
+      {a.out, b.out}, {a.dq, b.dq}, {a.dk, b.dk}, {a.dv, b.dv}, {a.dcoefficients, b.dcoefficients}, {a.dbias, b.dbias}};
+  for (const auto& [x, y] : pairs) {
+    if (x) test::expect_same_bits(x, y, "result or gradient");
+  }
+}
+
+// All that there is, in one small case.
+AttentionTestCase everything(Device device) {
+  return {.rows = 37,
+          .keys = 37,
+          .head_size = 16,
+          .degree = 2,
+          .uniform = true,
+          .causal = true,
+          .holes = true,
+          .lengths = true,
+          .bias_batch = 1,
+          .bias_heads = 2,
+          .dropout = 0.2,
+          .device = device};
+}
+
+TEST(AttentionDevices, FormsAgreeAndSoDoesTheCpu) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      AttentionTestCase c = everything(device);
+      c.rounded = dtype;
+      const AttentionValues x = make_values(c);
+      c.form = kExplicit;
+      const AttentionResult r = run_attention(c, x, dtype);
+      c.form = kTwoPass;
+      expect_near(run_attention(c, x, dtype), r, tolerance_of(dtype));
+      c.device = {};
+      expect_near(run_attention(c, x, dtype), r, tolerance_of(dtype));
+    }
+  }
+}
+
+TEST(AttentionDevices, ASecondRunHasTheSameBits) {
+  for (const Device device : other_devices()) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      AttentionTestCase c = everything(device);
+      c.form = form;
+      const AttentionValues x = make_values(c);
+      expect_same_bits(run_attention(c, x, DType::f32), run_attention(c, x, DType::f32));
+    }
+    AttentionTestCase c = everything(device);
+    const AttentionValues x = make_values(c);
+    const AttentionResult r = run_attention(c, x, DType::bf16);
+    // Without a tape nothing is kept, and the result is the same.
+    test::expect_same_bits(run_attention(c, x, DType::bf16, false).out, r.out, "out without gradients");
+  }
+}
+
+// Heads that share a bias are cut into groups; many of them, and a slice for each.
+TEST(AttentionDevices, BiasGradients) {
+  for (const Device device : other_devices()) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      for (const auto& [batch, heads] : {std::pair{1, 1}, {45, 1}, {1, 2}, {45, 2}}) {
+        check({.batch = 45,
+               .heads = 2,
+               .rows = 3,
+               .keys = 3,
+               .head_size = 2,
+               .degree = 2,
+               .bias_batch = batch,
+               .bias_heads = heads,
+               .form = form,
+               .device = device},
+              DType::f32);
+      }
+    }
+  }
+}
+
+// Tiles of a head this large do not fit into shared memory all together.
+TEST(AttentionDevices, HighDegreesOfLargeHeads) {
+  for (const Device device : other_devices()) {
+    check({.batch = 1, .heads = 1, .rows = 20, .keys = 20, .head_size = 256, .degree = 7, .device = device},
+          DType::f32);
+    check({.batch = 1, .heads = 1, .rows = 35, .keys = 35, .head_size = 130, .degree = 5, .device = device},
+          DType::bf16);
+  }
+}
+
+TEST(AttentionDevices, CoefficientsOfZeroAndOne) {
+  for (const Device device : other_devices()) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      AttentionTestCase c{.degree = 2, .uniform = true, .form = form};
+      for (int64_t j = 0; j < c.degree + 2; ++j) {
+        for (const double value : {0.0, 1.0}) {
+          c.device = device;
+          AttentionValues x = make_values(c);
+          for (int64_t h = 0; h < c.heads; ++h) x.coefficients[static_cast<size_t>(h * (c.degree + 2) + j)] = value;
+          SCOPED_TRACE(fmt::format("coefficient {} is {}", j, value));
+          expect_near(run_attention(c, x, DType::f32), exact_result(c, x), 1e-5);
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionDevices, GradientsAddUpWhereOneTensorIsUsedTwice) {
+  for (const Device device : other_devices()) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      for (const int64_t bias_batch : {1, 2}) {
+        const AttentionTestCase c{
+            .rows = 6, .keys = 6, .degree = 2, .bias_batch = bias_batch, .bias_heads = 2, .rounded = DType::f32};
+        const AttentionValues x = make_values(c);
+        const AttentionResult once = exact_result(c, x);
+        const int64_t width = c.heads * c.head_size;
+        const auto there = [&](const std::vector<double>& values, const Shape& shape) {
+          return Tensor::from<double>(shape, values).to(DType::f32).to(device);
+        };
+        AttentionInputs in;
+        in.q = there(x.q, {c.batch, c.rows, width});
+        in.k = there(x.k, {c.batch, c.rows, width});
+        in.v = there(x.v, {c.batch, c.rows, width});
+        in.coefficients = there(x.coefficients, {c.heads, 4});
+        in.bias = there(x.bias, {bias_batch, 2, c.rows, c.rows});
+        for (Tensor* t : {&in.q, &in.k, &in.v, &in.coefficients, &in.bias}) require_grad(*t);
+        AttentionOptions o = options_of(c);
+        o.form = form;
+        const Tensor seed = there(seed_values(c), {c.batch, c.rows, width});
+        backward(attention(in, o), seed);
+        backward(attention(in, o), seed);
+        const std::pair<const Tensor&, const Tensor&> pairs[] = {{in.q, once.dq},
+                                                                 {in.k, once.dk},
+                                                                 {in.v, once.dv},
+                                                                 {in.coefficients, once.dcoefficients},
+                                                                 {in.bias, once.dbias}};
+        for (const auto& [leaf, gradient] : pairs) {
+          auto doubled = gradient.to_vector<double>();
+          for (double& e : doubled) e *= 2;
+          EXPECT_LT(error_of(grad_of(leaf), Tensor::from(gradient.shape(), doubled)), 1e-5);
+        }
+      }
+    }
+  }
+}
+
+// What the host cannot check there is cut off.
+TEST(AttentionDevices, LengthsOfAnyTypeAndSize) {
+  for (const Device device : other_devices()) {
+    AttentionInputs in;
+    in.qkv = random_tensor({3, 5, 24}, DType::f32, 1).to(device);
+    AttentionOptions o;
+    o.heads = 2;
+    in.key_lengths = Tensor::from<int32_t>({3}, {-2, 3, 9}).to(device);
+    const Tensor odd = attention(in, o);
+    in.key_lengths = Tensor::from<int64_t>({3}, {0, 3, 5}).to(device);
+    test::expect_same_bits(odd, attention(in, o), "lengths");
+    for (const double x : odd.select(0, 0).to_vector<double>()) EXPECT_EQ(x, 0);
+    in.key_lengths = Tensor::from<int64_t>({3}, {0, 3, 5});
+    expect_error([&] { attention(in, o); }, {"key_lengths", "cpu"});
+  }
+}
+
+TEST(AttentionDevices, ErrorsNameTheWayOut) {
+  for (const Device device : other_devices()) {
+    AttentionInputs in;
+    in.qkv = random_tensor({1, 4, 3 * 264}, DType::f32, 1).to(device);
+    AttentionOptions o;
+    o.form = kTwoPass;
+    expect_error([&] { attention(in, o); }, {"two_pass", "head sizes up to 256", "264", "form: explicit"});
+    o.form = AttentionForm::automatic;
+    EXPECT_NO_THROW(attention(in, o));
+    in.qkv = random_tensor({1, 4, 24}, DType::f64, 1).to(device);
+    expect_error([&] { attention(in, o); }, {"f64", "device: cpu"});
+  }
+}
+
+TEST(AttentionDevices, NothingOfTheSizeOfTheMatrixIsKeptOrMade) {
+  const int64_t n = 520, size = 8;
+  for (const Device device : other_devices()) {
+    AttentionInputs in;
+    in.qkv = Tensor::full({1, n, 3 * size}, 0.1, DType::f32, device);
+    in.coefficients = Tensor::from<float>({1, 4}, {0, 0.1f, 0.7f, 0.3f}).to(device);
+    require_grad(in.qkv);
+    require_grad(in.coefficients);
+    Arena& memory = arena(device);
+    const uint64_t before = memory.figures().current;
+    memory.reset_peak();
+    AttentionOptions options;
+    options.form = kTwoPass;
+    const Tensor y = attention(in, options);
+    backward(y, Tensor::full(y.shape(), 1, DType::f32, device));
+    const uint64_t matrix = static_cast<uint64_t>(n * n) * sizeof(float);
+    EXPECT_LT(memory.figures().peak - before, matrix / 4);
+    EXPECT_LT(difference(y, std::vector<double>(static_cast<size_t>(n * size), 0.1 * 1.1)), 1e-5);
+  }
+}
+
+#ifdef GFSA_HAS_EMULATED
+class EmulatorSeed {
+ public:
+  explicit EmulatorSeed(uint64_t seed) { emulator::set_seed(seed); }
+  ~EmulatorSeed() { emulator::set_seed(0); }
+};
+
+TEST(AttentionDevices, TwentySchedulesGiveTheSameBits) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      AttentionTestCase c = everything({DeviceType::emulated, 0});
+      c.batch = 1;
+      c.rows = c.keys = 35;
+      c.head_size = 8;
+      c.form = form;
+      const AttentionValues x = make_values(c);
+      AttentionResult first;
+      for (uint64_t seed = 1; seed <= 20; ++seed) {
+        const EmulatorSeed schedule(seed);
+        const AttentionResult r = run_attention(c, x, dtype);
+        expect_same_bits(r, seed == 1 ? r : first);
+        if (seed == 1) first = r;
+      }
+    }
+  }
+}
+
+// A step can be captured: the host waits for nothing and reads nothing.
+TEST(AttentionDevices, TheHostNeverWaits) {
+  DeviceRuntime& runtime = emulated::runtime();
+  const Device device{DeviceType::emulated, 0};
+  for (const auto form : {kTwoPass, kExplicit}) {
+    AttentionInputs in;
+    in.qkv = random_tensor({2, 9, 24}, DType::f32, 1).to(device);
+    in.coefficients = random_tensor({2, 4}, DType::f32, 2).to(device);
+    in.key_lengths = Tensor::from<int64_t>({2}, {9, 5}).to(device);
+    in.bias = random_tensor({1, 2, 9, 9}, DType::f32, 3).to(device);
+    for (Tensor* t : {&in.qkv, &in.coefficients, &in.bias}) require_grad(*t);
+    const Tensor seed = random_tensor({2, 9, 8}, DType::f32, 4).to(device);
+    AttentionOptions o;
+    o.heads = 2;
+    o.form = form;
+    runtime.begin_capture(runtime.current_stream());
+    const Tensor out = attention(in, o);
+    backward(out, seed);
+    const Graph graph = runtime.end_capture(runtime.current_stream());
+    const std::vector<Tensor> captured{out, grad_of(in.qkv), grad_of(in.coefficients), grad_of(in.bias)};
+    runtime.launch(graph, runtime.current_stream());
+    for (Tensor* t : {&in.qkv, &in.coefficients, &in.bias}) clear_grad(*t);
+    const Tensor again = attention(in, o);
+    backward(again, seed);
+    const std::vector<Tensor> direct{again, grad_of(in.qkv), grad_of(in.coefficients), grad_of(in.bias)};
+    for (size_t k = 0; k < direct.size(); ++k)
+      test::expect_same_bits(captured[k], direct[k], fmt::format("part {}", k));
+    runtime.destroy(graph);
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace gfsa::test

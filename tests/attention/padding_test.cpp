@@ -6,6 +6,7 @@
 
 #include "attention/attention_case.h"
 #include "autograd/autograd.h"
+#include "support/op_case.h"
 
 namespace gfsa {
 namespace {
@@ -24,6 +25,7 @@ struct Case {
   bool by_mask;
   bool filtered;
   double fill;  // size of what stands in the padding
+  Device device = {};
 };
 
 // A number for each (sample, position, column), whatever the padding.
@@ -46,26 +48,28 @@ Results run(const Case& c) {
     }
   }
   AttentionInputs in;
-  in.qkv = Tensor::from<double>({batch, n, 3 * kWidth}, qkv).to(c.dtype);
+  in.qkv = Tensor::from<double>({batch, n, 3 * kWidth}, qkv).to(c.dtype).to(c.device);
   require_grad(in.qkv);
   if (c.filtered) {
-    in.coefficients =
-        Tensor::from<double>({kHeads, 4}, {0.1, 0.3, 0.8, 0.4, -0.2, 0.1, 1.1, -0.3}).to(accumulator_of(c.dtype));
+    in.coefficients = Tensor::from<double>({kHeads, 4}, {0.1, 0.3, 0.8, 0.4, -0.2, 0.1, 1.1, -0.3})
+                          .to(accumulator_of(c.dtype))
+                          .to(c.device);
     require_grad(in.coefficients);
   }
   if (c.by_mask) {
     in.key_mask = Tensor::empty({batch, n}, DType::boolean);
     for (size_t j = 0; j < keep.size(); ++j) in.key_mask.data<bool>()[j] = keep[j];
+    in.key_mask = in.key_mask.to(c.device);
   } else {
-    in.key_lengths = Tensor::from<int64_t>({batch}, c.lengths);
+    in.key_lengths = Tensor::from<int64_t>({batch}, c.lengths).to(c.device);
   }
   AttentionOptions options;
   options.heads = kHeads;
   options.form = c.form;
   const Tensor out = attention(in, options);
-  backward(out, Tensor::from<double>({batch, n, kWidth}, seed).to(c.dtype));
-  Results r{out, grad_of(in.qkv), c.filtered ? grad_of(in.coefficients) : Tensor()};
-  return r;
+  backward(out, Tensor::from<double>({batch, n, kWidth}, seed).to(c.dtype).to(c.device));
+  return {out.to(Device{}), grad_of(in.qkv).to(Device{}),
+          c.filtered ? grad_of(in.coefficients).to(Device{}) : Tensor()};
 }
 
 void expect_same_real(const Results& a, const Results& b, const std::vector<int64_t>& lengths,
@@ -101,6 +105,18 @@ std::string text(const Case& c) {
                      c.by_mask ? " by mask" : "", c.filtered ? " filtered" : "");
 }
 
+// The same on GPUs, with less of everything.
+std::vector<Case> cases_on_devices(const std::vector<int64_t>& lengths, int64_t positions) {
+  std::vector<Case> all;
+  for (const Device device : test::other_devices()) {
+    for (Case c : cases(lengths, positions)) {
+      c.device = device;
+      if (c.dtype != DType::f64 && (c.filtered || c.dtype == DType::f32)) all.push_back(c);
+    }
+  }
+  return all;
+}
+
 // On every processor: where the numbers stand does not depend on what they are.
 TEST(Padding, ItsContentChangesNoBitOfWhatIsReal) {
   const std::vector<int64_t> lengths{40, 33, 1, 17};
@@ -109,6 +125,19 @@ TEST(Padding, ItsContentChangesNoBitOfWhatIsReal) {
     for (const double fill : {0.0, -100.0, 1e4}) {
       c.fill = fill;
       expect_same_real(run(c), plain, lengths, fmt::format("{} filled with {}", text(c), fill));
+    }
+  }
+}
+
+TEST(Padding, ItsContentChangesNoBitOfWhatIsRealOnDevices) {
+  const std::vector<int64_t> lengths{33, 1, 17};
+  for (Case c : cases_on_devices(lengths, 35)) {
+    const Results plain = run(c);
+    c.fill = 1e4;
+    expect_same_real(run(c), plain, lengths, text(c));
+    for (size_t s = 0; s < lengths.size(); ++s) {
+      const Tensor hidden = plain.dqkv.select(0, static_cast<int64_t>(s)).slice(0, lengths[s], 35);
+      for (const double d : hidden.to_vector<double>()) ASSERT_EQ(d, 0) << text(c) << ", sample " << s;
     }
   }
 }

@@ -33,20 +33,19 @@ struct RowTerms {
     const bool wants_parts = parts != nullptr;
     const float cu = mean == nullptr ? 0.0f : c.c(h, -1);
     const bool reads_mean = mean != nullptr && (wants_parts || cu != 0);
-    const HeadView<const T>& values = right.alone;  // V
+    const Rows<const T> values = right.alone.rows(b, h), outs = out.rows(b, h);
     for (int t = 0; t < (wants_parts ? k + 1 : k); ++t) {
       const float ct = c.c(h, t);
-      const HeadView<const T>& like = left.like(t);
-      const auto g_rows = left.head(t, b, h);
+      const Rows<const T> gs = left.rows(t, b, h), ts = right.rows(t > 0 && t < k ? t - 1 : k - 1, b, h);
       float dot_v = 0, dot_mean = 0;
       for (int row = static_cast<int>(warp()); row < count; row += kTermWarps) {
         const int i = first + row;
         float term = 0;
         for (int d = static_cast<int>(lane()); d < size; d += 32) {
-          const float g = convert_element<float>(load(g_rows, i * like.row_step + d));
+          const float g = convert_element<float>(load(gs.data, i * gs.step + d));
           float rest = 0;
           if (wants_parts || ct != 0) {
-            const float v = convert_element<float>(load(values.head(b, h), i * values.row_step + d));
+            const float v = convert_element<float>(load(values.data, i * values.step + d));
             dot_v += g * v;
             if (ct != 0) rest -= ct * v;
           }
@@ -56,9 +55,9 @@ struct RowTerms {
             rest -= cu * m;
           }
           if (t == 0) {
-            rest += convert_element<float>(load(out.head(b, h), i * out.row_step + d));
+            rest += convert_element<float>(load(outs.data, i * outs.step + d));
           } else if (t < k) {
-            rest += convert_element<float>(load(right.head(t - 1, b, h), i * right.others.row_step + d));
+            rest += convert_element<float>(load(ts.data, i * ts.step + d));
           }
           term += g * rest;
         }

@@ -43,15 +43,13 @@ struct Tiles {
   }
   // This warp's rows of own tile i.
   GFSA_DEVICE auto mine(int i) const { return own + (i * own_elements + static_cast<int>(warp()) * kWarpRows * kStep); }
-  GFSA_DEVICE void fetch_own(int i, const HeadView<const T>& like, Global<const T> head, int head_size, int first,
-                             int end, Where where = Where::current()) const {
-    fetch_rows<T>(own + i * own_elements, kStep, head, like.row_step, like.aligned, head_size, first, own_rows, end,
-                  where);
+  GFSA_DEVICE void fetch_own(int i, const Rows<const T>& rows, int head_size, int first, int end,
+                             Where where = Where::current()) const {
+    fetch_rows<T>(own + i * own_elements, kStep, rows, head_size, first, own_rows, end, where);
   }
-  GFSA_DEVICE void fetch_other(int slot, const HeadView<const T>& like, Global<const T> head, int head_size, int first,
-                               int end, Where where = Where::current()) const {
-    fetch_rows<T>(others + slot * kOtherElements, kStep, head, like.row_step, like.aligned, head_size, first, kOther,
-                  end, where);
+  GFSA_DEVICE void fetch_other(int slot, const Rows<const T>& rows, int head_size, int first, int end,
+                               Where where = Where::current()) const {
+    fetch_rows<T>(others + slot * kOtherElements, kStep, rows, head_size, first, kOther, end, where);
   }
 };
 
@@ -71,8 +69,8 @@ struct BlockWork {
 
 // acc += c rows, for rows in memory.
 template <int kTiles, class T>
-GFSA_DEVICE void add_rows(float (&acc)[kTiles][4], float c, Global<const T> head, int64_t between, bool aligned,
-                          int own0, int end, int head_size, Where where = Where::current()) {
+GFSA_DEVICE void add_rows(float (&acc)[kTiles][4], float c, const Rows<T>& rows, int own0, int end, int head_size,
+                          Where where = Where::current()) {
   if (c == 0) return;
   GFSA_UNROLL
   for (int half = 0; half < 2; ++half) {
@@ -81,14 +79,14 @@ GFSA_DEVICE void add_rows(float (&acc)[kTiles][4], float c, Global<const T> head
     GFSA_UNROLL
     for (int n = 0; n < kTiles; ++n) {
       const int column = fragment_column(n, 0);
-      const int64_t at = row * between + column;
-      if (aligned && column < head_size) {
-        const auto x = load_vector<2>(head, at, where);
+      const int64_t at = row * rows.step + column;
+      if (rows.aligned && column < head_size) {
+        const auto x = load_vector<2>(rows.data, at, where);
         acc[n][2 * half] += c * convert_element<float>(x[0]);
         acc[n][2 * half + 1] += c * convert_element<float>(x[1]);
       } else if (column < head_size) {
-        acc[n][2 * half] += c * convert_element<float>(load(head, at, where));
-        if (column + 1 < head_size) acc[n][2 * half + 1] += c * convert_element<float>(load(head, at + 1, where));
+        acc[n][2 * half] += c * convert_element<float>(load(rows.data, at, where));
+        if (column + 1 < head_size) acc[n][2 * half + 1] += c * convert_element<float>(load(rows.data, at + 1, where));
       }
     }
   }
@@ -104,8 +102,8 @@ GFSA_DEVICE T narrowed_sum(float x) {
 }
 
 template <int kTiles, class T>
-GFSA_DEVICE void store_rows(const float (&acc)[kTiles][4], Global<T> head, int64_t between, bool aligned, int own0,
-                            int end, int head_size, Where where = Where::current()) {
+GFSA_DEVICE void store_rows(const float (&acc)[kTiles][4], const Rows<T>& rows, int own0, int end, int head_size,
+                            Where where = Where::current()) {
   GFSA_UNROLL
   for (int half = 0; half < 2; ++half) {
     const int row = own0 + fragment_row(2 * half);
@@ -113,13 +111,13 @@ GFSA_DEVICE void store_rows(const float (&acc)[kTiles][4], Global<T> head, int64
     GFSA_UNROLL
     for (int n = 0; n < kTiles; ++n) {
       const int column = fragment_column(n, 0);
-      const int64_t at = row * between + column;
+      const int64_t at = row * rows.step + column;
       const T low = narrowed_sum<T>(acc[n][2 * half]), high = narrowed_sum<T>(acc[n][2 * half + 1]);
-      if (aligned && column < head_size) {
-        store_vector(head, at, Vector<T, 2>{{low, high}}, where);
+      if (rows.aligned && column < head_size) {
+        store_vector(rows.data, at, Vector<T, 2>{{low, high}}, where);
       } else if (column < head_size) {
-        store(head, at, low, where);
-        if (column + 1 < head_size) store(head, at + 1, high, where);
+        store(rows.data, at, low, where);
+        if (column + 1 < head_size) store(rows.data, at + 1, high, where);
       }
     }
   }
@@ -178,13 +176,28 @@ struct OnlineSoftmax {
   }
 };
 
+// s becomes exp2(s - lse).
 template <int kTiles>
-GFSA_DEVICE void drop(float (&p)[kTiles][4], const Scores& c, const Place& at) {
-  if (c.dropout == 0) return;
+GFSA_DEVICE void exponentials(float (&s)[kTiles][4], const Scores& c, const Place& at, const RowValues& lse) {
   GFSA_UNROLL
   for (int n = 0; n < kTiles; ++n) {
     GFSA_UNROLL
-    for (int e = 0; e < 4; ++e) p[n][e] *= c.dropout_factor(at.b, at.h, at.query(n, e), at.key(n, e));
+    for (int column = 0; column < 2; ++column) {
+      const float low = lse.at(c, at, n, column), high = at.own_is_key ? low : lse.at(c, at, n, column + 2);
+      s[n][column] = exp2_fast(s[n][column] - low);
+      s[n][column + 2] = exp2_fast(s[n][column + 2] - high);
+    }
+  }
+}
+
+template <int kTiles>
+GFSA_DEVICE void drop(float (&p)[kTiles][4], const Scores& c, const Place& at) {
+  if (c.dropout == 0) return;
+  const uint32_t kept = kept_bits<kTiles>(c, at);
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) p[n][e] = has_bit(kept, n, e) ? c.kept_factor * p[n][e] : 0.0f;
   }
 }
 
@@ -204,9 +217,9 @@ struct ApplyMatrix {
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
     const int own0 = work.own0 + static_cast<int>(warp()) * kWarpRows;
 
-    tiles.fetch_own(0, a.own, a.own.head(b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(b, h), c.head_size, work.own0, own_total);
     if (range.begin < range.end) {
-      tiles.fetch_other(0, a.other, a.other.head(b, h), c.head_size, range.begin, range.end);
+      tiles.fetch_other(0, a.other.rows(b, h), c.head_size, range.begin, range.end);
     }
     float acc[kColumns / 8][4];
     clear(acc);
@@ -217,7 +230,7 @@ struct ApplyMatrix {
     if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
     for (; at.other0 < range.end; at.other0 += kOther) {
       wait_for_tiles();
-      tiles.fetch_other(1, a.x, a.x.head(b, h), c.head_size, at.other0, range.end);
+      tiles.fetch_other(1, a.x.rows(b, h), c.head_size, at.other0, range.end);
       float s[kOther / 8][4];
       clear(s);
       multiply_transposed(s, tiles.mine(0), tiles.others, kStep, columns);
@@ -225,13 +238,13 @@ struct ApplyMatrix {
       if constexpr (kFirst) {
         softmax.take(s, acc);
       } else {
-        lse.to_probabilities(s, c, at);
+        exponentials(s, c, at, lse);
       }
       drop(s, c, at);
       operand.take(s, tiles.operand);
       wait_for_tiles();
       if (at.other0 + kOther < range.end) {
-        tiles.fetch_other(0, a.other, a.other.head(b, h), c.head_size, at.other0 + kOther, range.end);
+        tiles.fetch_other(0, a.other.rows(b, h), c.head_size, at.other0 + kOther, range.end);
       }
       multiply(acc, operand, tiles.others + Memory::kOtherElements, kStep, columns);
     }
@@ -256,23 +269,22 @@ struct ApplyMatrix {
     const Scores& c = a.scores;
     const int size = c.head_size;
     if (a.raw.data != nullptr) {
-      store_rows<kColumns / 8, T>(acc, a.raw.head(b, h), a.raw.row_step, a.raw.aligned, own0, end, size);
+      store_rows<kColumns / 8, T>(acc, a.raw.rows(b, h), own0, end, size);
     }
     if (a.y.data == nullptr) return;
     if (a.factor_at > 0) scale_all(acc, c.c(h, a.factor_at));
     for (int t = a.first_term; t < a.end_term; ++t) {
-      const HeadView<const T>& like = a.terms.like(t);
-      add_rows<kColumns / 8, T>(acc, c.c(h, t), a.terms.head(t, b, h), like.row_step, like.aligned, own0, end, size);
+      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(t, b, h), own0, end, size);
     }
     if (a.mean != nullptr) {
       const int64_t head = (int64_t{b} * c.heads + h) * a.mean_rows * size;
-      add_rows<kColumns / 8, float>(acc, c.c(h, -1), a.mean + head, a.mean_rows == 1 ? 0 : size, size % 4 == 0, own0,
-                                    end, size);
+      const Rows<const float> mean{a.mean + head, a.mean_rows == 1 ? 0 : size, size % 4 == 0};
+      add_rows<kColumns / 8, const float>(acc, c.c(h, -1), mean, own0, end, size);
     }
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.head(b, h), a.y.row_step, a.y.aligned, own0, end, size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(b, h), own0, end, size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.head(b, h), a.y.row_step, a.y.aligned, own0, end, size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(b, h), own0, end, size);
   }
 };
 
@@ -280,13 +292,16 @@ struct ApplyMatrix {
 template <int kTiles>
 GFSA_DEVICE void score_gradient(float (&s)[kTiles][4], const float (&dm)[kTiles][4], const Scores& c, const Place& at,
                                 const RowValues& lse, const RowValues& row_terms) {
-  lse.to_probabilities(s, c, at);
+  exponentials(s, c, at, lse);
+  const uint32_t kept = kept_bits<kTiles>(c, at);
   GFSA_UNROLL
   for (int n = 0; n < kTiles; ++n) {
     GFSA_UNROLL
-    for (int e = 0; e < 4; ++e) {
-      const float kept = c.dropout == 0 ? 1.0f : c.dropout_factor(at.b, at.h, at.query(n, e), at.key(n, e));
-      s[n][e] = s[n][e] * (kept * dm[n][e]) - row_terms.at(c, at, n, e) * s[n][e];
+    for (int column = 0; column < 2; ++column) {
+      const float low = row_terms.at(c, at, n, column);
+      const float high = at.own_is_key ? low : row_terms.at(c, at, n, column + 2);
+      s[n][column] *= (has_bit(kept, n, column) ? c.kept_factor * dm[n][column] : 0.0f) - low;
+      s[n][column + 2] *= (has_bit(kept, n, column + 2) ? c.kept_factor * dm[n][column + 2] : 0.0f) - high;
     }
   }
 }
@@ -309,17 +324,17 @@ struct ScoreGradient {
     // What the step before t = -1 and after t = 0 .. k - 1 multiplies.
     const auto fetch = [&](int t, int first, int slot) {
       if (t < 0) {
-        tiles.fetch_other(slot, a.other, a.other.head(b, h), c.head_size, first, range.end);
+        tiles.fetch_other(slot, a.other.rows(b, h), c.head_size, first, range.end);
         return;
       }
-      tiles.fetch_other(slot, a.other_chain.like(t), a.other_chain.head(t, b, h), c.head_size, first, range.end);
+      tiles.fetch_other(slot, a.other_chain.rows(t, b, h), c.head_size, first, range.end);
       if (!resident) {
-        tiles.fetch_own(1 + slot, a.own_chain.like(t), a.own_chain.head(t, b, h), c.head_size, work.own0, own_total);
+        tiles.fetch_own(1 + slot, a.own_chain.rows(t, b, h), c.head_size, work.own0, own_total);
       }
     };
-    tiles.fetch_own(0, a.own, a.own.head(b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(b, h), c.head_size, work.own0, own_total);
     for (int t = 0; resident && t < k; ++t) {
-      tiles.fetch_own(1 + t, a.own_chain.like(t), a.own_chain.head(t, b, h), c.head_size, work.own0, own_total);
+      tiles.fetch_own(1 + t, a.own_chain.rows(t, b, h), c.head_size, work.own0, own_total);
     }
     if (range.begin < range.end) fetch(k - 1, range.begin, 0);
 
@@ -355,9 +370,9 @@ struct ScoreGradient {
     copy_async_wait_all();
     scale_all(acc, c.scale);
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.head(b, h), a.y.row_step, a.y.aligned, at.own0, own_total, c.head_size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(b, h), at.own0, own_total, c.head_size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.head(b, h), a.y.row_step, a.y.aligned, at.own0, own_total, c.head_size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(b, h), at.own0, own_total, c.head_size);
   }
 };
 
@@ -390,11 +405,11 @@ struct BiasGradient {
     const auto fetch = [&](int u, int t, int slot) {
       const int b = batch_of(u), h = head_of(u), size = c.head_size;
       if (t < 0) {
-        tiles.fetch_other(slot, g.other, g.other.head(b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own, g.own.head(b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other.rows(b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own.rows(b, h), size, block0, c.rows);
       } else {
-        tiles.fetch_other(slot, g.other_chain.like(t), g.other_chain.head(t, b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own_chain.like(t), g.own_chain.head(t, b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other_chain.rows(t, b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own_chain.rows(t, b, h), size, block0, c.rows);
       }
     };
     float sum[kOther / 8][4];

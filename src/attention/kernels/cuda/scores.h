@@ -1,6 +1,7 @@
 // scores.h -- one attention as kernels see it: places of heads in memory, masks, bias, dropout, coefficients.
 #pragma once
 
+#include <array>
 #include <cmath>
 
 #include "attention/kernels/cuda/tiles.h"
@@ -11,14 +12,14 @@ namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 inline constexpr float kLog2E = 1.44269504088896341f;
 
-// Rows of heads: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d.
+// Heads in memory: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d.
 template <class T>
 struct HeadView {
   Global<T> data{};
   int64_t batch_step = 0, head_step = 0, row_step = 0;
-  bool aligned = false;  // every row starts at a multiple of 16 bytes and is a multiple of 16 bytes long
+  bool aligned = false;  // as in Rows
 
-  GFSA_DEVICE auto head(int b, int h) const { return data + (b * batch_step + h * head_step); }
+  GFSA_DEVICE Rows<T> rows(int b, int h) const { return {data + (b * batch_step + h * head_step), row_step, aligned}; }
 };
 
 // D_0, D_1, ... or T_1, T_2, ...: all but one stand one after the other in one tensor.
@@ -29,10 +30,12 @@ struct Chain {
   HeadView<T> others;
   int64_t between = 0;
 
-  GFSA_DEVICE auto head(int t, int b, int h) const {
-    return t == alone_at ? alone.head(b, h) : others.head(b, h) + (t - (alone_at == 0 ? 1 : 0)) * between;
+  GFSA_DEVICE Rows<T> rows(int t, int b, int h) const {
+    if (t == alone_at) return alone.rows(b, h);
+    Rows<T> rows = others.rows(b, h);
+    rows.data += (t - (alone_at == 0 ? 1 : 0)) * between;
+    return rows;
   }
-  GFSA_DEVICE const HeadView<T>& like(int t) const { return t == alone_at ? alone : others; }
 };
 
 struct Scores {
@@ -85,24 +88,66 @@ struct Place {
   GFSA_DEVICE int key(int n, int e) const { return own_is_key ? own(e) : other(n, e); }
 };
 
+// Bit 4 n + e of a tile tells of element [n][e].
+template <int kTiles>
+inline constexpr uint32_t kAllBits = 0xFFFFFFFFu >> (32 - 4 * kTiles);
+GFSA_DEVICE bool has_bit(uint32_t bits, int n, int e) { return (bits >> (4 * n + e) & 1u) != 0; }
+
+// Which keys may be seen.
+template <int kTiles>
+GFSA_DEVICE uint32_t visible_bits(const Scores& c, const Place& at, Where where = Where::current()) {
+  const int query0 = at.own_is_key ? at.other0 : at.own0, key0 = at.own_is_key ? at.own0 : at.other0;
+  const int query_end = query0 + (at.own_is_key ? 8 * kTiles : kWarpRows);
+  const int key_end = key0 + (at.own_is_key ? kWarpRows : 8 * kTiles);
+  const bool inside = query_end <= c.rows && key_end <= at.length && (!c.causal || key_end <= query0 + 1);
+  if (inside && c.keep == nullptr) return kAllBits<kTiles>;
+  uint32_t bits = 0;
+  GFSA_NO_UNROLL
+  for (int index = 0; index < 4 * kTiles; ++index) {
+    const int i = at.query(index / 4, index % 4), j = at.key(index / 4, index % 4);
+    const bool visible = i < c.rows && j < at.length && (!c.causal || j <= i) && c.is_kept(at.b, j, where);
+    bits |= (visible ? 1u : 0u) << index;
+  }
+  return bits;
+}
+
+// Which elements dropout keeps; neighbours often share four numbers.
+template <int kTiles>
+GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
+  if (c.dropout == 0) return kAllBits<kTiles>;
+  uint32_t bits = 0;
+  uint64_t drawn = ~uint64_t{0};
+  std::array<uint32_t, 4> numbers{};
+  GFSA_NO_UNROLL
+  for (int index = 0; index < 4 * kTiles; ++index) {
+    const uint64_t element = c.dropout_index(at.h, at.query(index / 4, index % 4), at.key(index / 4, index % 4));
+    if (element / 4 != drawn) {
+      drawn = element / 4;
+      numbers = philox(c.dropout_key, c.sample0 + static_cast<uint32_t>(at.b), drawn);
+    }
+    // Picked without an address, so that the numbers stay in registers.
+    const uint32_t lane = static_cast<uint32_t>(element % 4);
+    const uint32_t number = lane < 2 ? (lane == 0 ? numbers[0] : numbers[1]) : (lane == 2 ? numbers[2] : numbers[3]);
+    bits |= (uniform_from_bits(number) >= c.dropout ? 1u : 0u) << index;
+  }
+  return bits;
+}
+
 // s = log2(e) (scale s + bias) where the key may be seen, else minus infinity.
 template <int kTiles>
 GFSA_DEVICE void mask_scores(float (&s)[kTiles][4], const Scores& c, const Place& at, Where where = Where::current()) {
+  const uint32_t visible = visible_bits<kTiles>(c, at, where);
   const float scale = c.scale * kLog2E;
   const int64_t bias0 = at.b * c.bias_batch_step + at.h * c.bias_head_step;
   GFSA_UNROLL
   for (int n = 0; n < kTiles; ++n) {
     GFSA_UNROLL
     for (int e = 0; e < 4; ++e) {
-      const int i = at.query(n, e), j = at.key(n, e);
-      const bool visible = i < c.rows && j < at.length && (!c.causal || j <= i) && c.is_kept(at.b, j, where);
-      if (!visible) {
-        s[n][e] = -INFINITY;
-      } else if (c.bias == nullptr) {
-        s[n][e] *= scale;
-      } else {
-        s[n][e] = s[n][e] * scale + load(c.bias, bias0 + i * c.bias_row_step + j, where) * kLog2E;
+      float x = s[n][e] * scale;
+      if (c.bias != nullptr && has_bit(visible, n, e)) {
+        x += load(c.bias, bias0 + at.query(n, e) * c.bias_row_step + at.key(n, e), where) * kLog2E;
       }
+      s[n][e] = has_bit(visible, n, e) ? x : -INFINITY;
     }
   }
 }
@@ -116,24 +161,15 @@ struct RowValues {
   GFSA_DEVICE RowValues(Global<const float> all, const Scores& c, const Place& at, Where where = Where::current())
       : values(all + (int64_t{at.b} * c.heads + at.h) * c.rows) {
     if (at.own_is_key) return;
+    GFSA_UNROLL
     for (int half = 0; half < 2; ++half) {
       if (at.own(2 * half) < c.rows) own[half] = load(values, at.own(2 * half), where);
     }
   }
   GFSA_DEVICE float at(const Scores& c, const Place& place, int n, int e, Where where = Where::current()) const {
-    if (!place.own_is_key) return own[e / 2];
-    const int i = place.query(n, e);
+    if (!place.own_is_key) return e < 2 ? own[0] : own[1];
+    const int i = place.other(n, e);
     return i < c.rows ? load(values, i, where) : 0.0f;
-  }
-  // s = exp2(s - value)
-  template <int kTiles>
-  GFSA_DEVICE void to_probabilities(float (&s)[kTiles][4], const Scores& c, const Place& place,
-                                    Where where = Where::current()) const {
-    GFSA_UNROLL
-    for (int n = 0; n < kTiles; ++n) {
-      GFSA_UNROLL
-      for (int e = 0; e < 4; ++e) s[n][e] = exp2_fast(s[n][e] - at(c, place, n, e, where));
-    }
   }
 };
 

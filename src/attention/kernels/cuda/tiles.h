@@ -10,10 +10,13 @@
 
 #include "core/cuda/device.h"
 
+// Loops over registers must be unrolled, loops with much in them must not.
 #if defined(GFSA_EMULATED)
 #define GFSA_UNROLL
+#define GFSA_NO_UNROLL
 #else
 #define GFSA_UNROLL _Pragma("unroll")
+#define GFSA_NO_UNROLL _Pragma("unroll 1")
 #endif
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
@@ -49,19 +52,26 @@ GFSA_DEVICE void scale_all(float (&d)[kTiles][4], float factor) {
   }
 }
 
-// The block starts to bring rows first .. first + count - 1 of one head into a tile; rows from `end` on become zeros.
-// The caller waits for its copies and then at a barrier. `aligned`: rows start at multiples of 16 bytes and are
-// multiples of 16 bytes long.
+// The rows of one head in memory. `aligned`: they start at multiples of 16 bytes and are multiples of 16 bytes long.
 template <class T>
-GFSA_DEVICE void fetch_rows(Shared<T> tile, int step, Global<const T> head, int64_t between_rows, bool aligned,
-                            int head_size, int first, int count, int end, Where where = Where::current()) {
+struct Rows {
+  Global<T> data{};
+  int64_t step = 0;
+  bool aligned = false;
+};
+
+// The block starts to bring rows first .. first + count - 1 into a tile; rows from `end` on become zeros. The caller
+// waits for its copies and then at a barrier.
+template <class T>
+GFSA_DEVICE void fetch_rows(Shared<T> tile, int step, const Rows<const T>& rows, int head_size, int first, int count,
+                            int end, Where where = Where::current()) {
   const int columns = padded_columns(head_size), threads = static_cast<int>(block_dim_x());
-  if (aligned) {
+  if (rows.aligned) {
     const int copies = columns / kPerCopy<T>;
     for (int at = static_cast<int>(thread_x()); at < count * copies; at += threads) {
       const int row = at / copies, column = at % copies * kPerCopy<T>;
       const bool inside = first + row < end && column < head_size;
-      copy_async<16>(tile, row * step + column, head, inside ? (first + row) * between_rows + column : 0,
+      copy_async<16>(tile, row * step + column, rows.data, inside ? (first + row) * rows.step + column : 0,
                      inside ? 16 : 0, where);
     }
     copy_async_commit();
@@ -71,7 +81,7 @@ GFSA_DEVICE void fetch_rows(Shared<T> tile, int step, Global<const T> head, int6
     const int row = at / columns, column = at % columns;
     const bool inside = first + row < end && column < head_size;
     T value = T(0.0f);
-    if (inside) value = load(head, (first + row) * between_rows + column, where);
+    if (inside) value = load(rows.data, (first + row) * rows.step + column, where);
     store(tile, row * step + column, value, where);
   }
 }
@@ -170,11 +180,12 @@ GFSA_DEVICE void multiply(float (&d)[kTiles][4], const RowOperand<bfloat16, kDep
   for (int k = 0; k < kDepth / 16; ++k) {
     GFSA_UNROLL
     for (int n = 0; n < kTiles; n += 2) {
-      if (8 * n >= columns) break;
-      uint32_t fx[4];
-      ldmatrix_transposed(fx, x + ((16 * k + l % 16) * step + 8 * n + l / 16 * 8), where);
-      mma_bf16(d[n], p.pairs[k], {fx[0], fx[1]}, where);
-      mma_bf16(d[n + 1], p.pairs[k], {fx[2], fx[3]}, where);
+      if (8 * n < columns) {
+        uint32_t fx[4];
+        ldmatrix_transposed(fx, x + ((16 * k + l % 16) * step + 8 * n + l / 16 * 8), where);
+        mma_bf16(d[n], p.pairs[k], {fx[0], fx[1]}, where);
+        mma_bf16(d[n + 1], p.pairs[k], {fx[2], fx[3]}, where);
+      }
     }
   }
 }
@@ -188,14 +199,15 @@ GFSA_DEVICE void multiply(float (&d)[kTiles][4], const RowOperand<float, kDepth>
     const auto p1 = load_vector<4>(p.rows, (row + 8) * kStep + k, where);
     GFSA_UNROLL
     for (int n = 0; n < kTiles; ++n) {
-      if (8 * n >= columns) break;
-      GFSA_UNROLL
-      for (int e = 0; e < 4; ++e) {
-        const auto v = load_vector<2>(x, (k + e) * step + 8 * n + column, where);
-        d[n][0] += p0[e] * v[0];
-        d[n][1] += p0[e] * v[1];
-        d[n][2] += p1[e] * v[0];
-        d[n][3] += p1[e] * v[1];
+      if (8 * n < columns) {
+        GFSA_UNROLL
+        for (int e = 0; e < 4; ++e) {
+          const auto v = load_vector<2>(x, (k + e) * step + 8 * n + column, where);
+          d[n][0] += p0[e] * v[0];
+          d[n][1] += p0[e] * v[1];
+          d[n][2] += p1[e] * v[0];
+          d[n][3] += p1[e] * v[1];
+        }
       }
     }
   }
