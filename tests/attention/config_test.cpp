@@ -196,6 +196,14 @@ TEST(Filters, CoefficientTable) {
                }};
   c.dtypes = {DType::f64, DType::f32};
   check_op(c);
+  const Tensor p = Tensor::zeros({3}, DType::f32);
+  expect_error([&] { coefficient_table({p}, std::vector<double>(21), {std::vector<double>(21)}); }, {"21 columns"});
+  expect_error([&] { coefficient_table({p}, {1, 2}, {{1, 2, 3}}); }, {"row 0", "3 columns", "expected 2"});
+  for (const Device device : other_devices()) {
+    const Tensor constant = constant_coefficients(2, {0, 1, 2}, DType::f32, device);
+    EXPECT_TRUE(constant.device() == device);
+    EXPECT_EQ(constant.to_vector<double>(), (std::vector<double>{0, 1, 2, 0, 1, 2}));
+  }
 }
 
 }  // namespace

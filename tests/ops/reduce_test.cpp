@@ -112,6 +112,18 @@ TEST(Reduce, SumOfManyBlocks) {
   }
 }
 
+// Every way in which kernels cut long sums: rows in short and long pieces, columns in two and three stages.
+TEST(Reduce, LongSumsOnOtherDevices) {
+  for (const Device device : other_devices()) {
+    for (const Case& c : std::vector<Case>{
+             {{2050, 1102}, {1}}, {{1, 300001}, {1}}, {{20000, 5}, {0}}, {{600000, 2}, {0}}, {{3, 700, 132}, {1}}}) {
+      const Tensor x = random_tensor(c.shape, DType::f32, 1);
+      expect_close(sum(x.to(device), c.dims), sum(x.to(DType::f64), c.dims).to_vector<double>(), 2e-5,
+                   fmt::format("sum of {}", c.shape.text()));
+    }
+  }
+}
+
 TEST(Reduce, Shapes) {
   const Tensor x = Tensor::zeros({2, 3, 4}, DType::f32);
   EXPECT_EQ(sum(x, {0, 2}).shape(), (Shape{3}));
