@@ -14,6 +14,7 @@
 #include "tasks/seed_runs.h"
 #include "train/benchmark.h"
 #include "train/config_files.h"
+#include "train/device_table.h"
 #include "train/dry_run.h"
 #include "train/run_directory.h"
 #include "train/trainer.h"
@@ -25,7 +26,7 @@ using namespace gfsa;
 struct Arguments {
   std::string config, resume, seeds, help_key, show_batch;
   std::vector<std::string> overrides;
-  bool dry_run = false, print_config = false;
+  bool dry_run = false, print_config = false, devices = false;
   int benchmark = 0;
   CLI::Option *resume_option = nullptr, *help_option = nullptr;
 };
@@ -44,6 +45,7 @@ constexpr const char* kFooter = R"(Examples:
   gfsa-train --resume runs/vit_gfsa train.epochs=20               go on for longer
   gfsa-train --config vit_gfsa.yaml --seeds 0,1,2                 three runs, in runs/vit_gfsa/seed-0, seed-1, seed-2
   gfsa-train --help-config optimizer.lr                           what a key means
+  gfsa-train --devices                                            what `device` can be here, and why not
 
 Signals: Ctrl-C and SIGTERM end the run after the current step with a checkpoint, SIGUSR1 writes one and goes on; a
 second Ctrl-C ends at once. GFSA_LOG=debug|info|warn|error|off sets how much is logged.
@@ -69,6 +71,7 @@ void declare(CLI::App& app, Arguments& a) {
   a.help_option = app.add_option("--help-config", a.help_key, "Explain the YAML's keys, or one key or section")
                       ->expected(0, 1)
                       ->type_name("KEY");
+  app.add_flag("--devices", a.devices, "List the values of `device`: what is there, and why the others are not");
   app.add_option("--show-batch", a.show_batch, "Draw an augmented training batch with its labels")->type_name("PNG");
   app.add_option("--benchmark", a.benchmark, "Time N training steps on one batch and print JSON")
       ->type_name("N")
@@ -122,6 +125,10 @@ int run(Arguments a) {
     std::fputs((a.help_key.empty() ? config::help(config) : config::help(config, a.help_key)).c_str(), stdout);
     return kExitDone;
   }
+  if (a.devices) {
+    std::fputs(train::device_table().c_str(), stdout);
+    return kExitDone;
+  }
   if (!a.seeds.empty() || (!a.resume.empty() && tasks::holds_seed_runs(a.resume))) return run_seeds(a);
   const auto resolved = config::load(config, config_file(a), a.overrides);
   if (!a.resume.empty()) {
@@ -133,7 +140,7 @@ int run(Arguments a) {
     std::fputs(config::print_config_with_origins(config, resolved).c_str(), stdout);
     return kExitDone;
   }
-  train::apply_machine_settings(config);
+  train::apply_machine_settings(config, resolved);
   if (a.benchmark > 0) return train::run_benchmark(config, a.benchmark);
   if (a.dry_run) return train::dry_run(config);
   if (!a.show_batch.empty()) return train::show_batch(config, a.show_batch);

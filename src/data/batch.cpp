@@ -30,6 +30,12 @@ void Batch::set(const std::string& name, Tensor tensor) {
   tensors.emplace_back(name, std::move(tensor));
 }
 
+Batch Batch::to(Device device) const {
+  Batch out = *this;
+  for (auto& [name, tensor] : out.tensors) tensor = tensor.to(device);
+  return out;
+}
+
 std::vector<std::string> Batch::names() const {
   std::vector<std::string> out;
   for (const auto& entry : tensors) out.push_back(entry.first);

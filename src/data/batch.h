@@ -1,4 +1,4 @@
-// batch.h -- what a loader hands to a task: named tensors, whatever the domain.
+// batch.h -- what a loader hands to a task: named tensors, whatever the domain. Loaders make them on the CPU.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ struct Batch {
   // Adds a tensor or replaces the one of that name.
   void set(const std::string& name, Tensor tensor);
   std::vector<std::string> names() const;
+  // The same batch with its tensors on that device (those that are there already are shared, not copied).
+  Batch to(Device device) const;
 
  private:
   const Tensor* find(const std::string& name) const;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/device.h"
 #include "core/dtype.h"
 #include "core/philox.h"
 
@@ -17,6 +18,7 @@ struct ForwardContext {
   // dtype of activations between matrix products: f32, bf16 (`precision: bf16`) or f64 (exact comparisons). The
   // residual stream, norms, softmax and losses are in accumulator_of(compute).
   DType compute = DType::f32;
+  Device device;  // where parameters are, and inputs must be
 
   DType residual() const { return accumulator_of(compute); }
   // Random numbers of one place in the model, e.g. key("blocks.3.drop_path1").

@@ -33,16 +33,17 @@ double draw(const Init& init, RandomSequence& random) {
   return 0;
 }
 
-void initialise(const Parameter& p, uint64_t seed) {
-  if (p.init.kind == Init::Kind::zeros) return p.value.fill(0);
-  if (p.init.kind == Init::Kind::constant) return p.value.fill(p.init.a);
-  dispatch_floating("init", p.value, [&](auto t) {
+// value: on the CPU.
+void initialise(const Parameter& p, const Tensor& value, uint64_t seed) {
+  if (p.init.kind == Init::Kind::zeros) return;  // as it is
+  if (p.init.kind == Init::Kind::constant) return value.fill(p.init.a);
+  dispatch_floating("init", value, [&](auto t) {
     using T = decltype(t);
-    T* x = p.value.data<T>();
+    T* x = value.data<T>();
     const RandomKey key(seed, "init/" + p.name);
     // Blocks of 256 elements have a sequence each: independent of threads, and cheap to start.
     constexpr int64_t kBlock = 256;
-    const int64_t n = p.value.numel();
+    const int64_t n = value.numel();
     parallel_for((n + kBlock - 1) / kBlock, 16, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         RandomSequence random(key, static_cast<uint32_t>(b));
@@ -56,7 +57,7 @@ void initialise(const Parameter& p, uint64_t seed) {
 // The first element that is infinite or NaN; -1 if there is none.
 int64_t first_not_finite(const Tensor& tensor) {
   if (!is_floating(tensor.dtype())) return -1;
-  const Tensor dense = tensor.contiguous();
+  const Tensor dense = tensor.to(Device{}).contiguous();
   int64_t at = -1;
   dispatch_floating("load", dense, [&](auto t) {
     using T = decltype(t);
@@ -112,13 +113,15 @@ void ParameterStore::materialize(uint64_t seed, DType dtype, Device device) {
     p.offset = total;
     total += (p.shape.numel() + kAlignmentElements - 1) / kAlignmentElements * kAlignmentElements;
   }
-  flat_values_ = Tensor::zeros({total}, dtype, device);
+  // Drawn on the CPU, so that every device starts from the same numbers.
+  const Tensor drawn = Tensor::zeros({total}, dtype);
+  for (const auto& p : parameters_) initialise(p, drawn.slice(0, p.offset, p.offset + p.shape.numel()), seed);
+  flat_values_ = drawn.to(device);
   flat_grads_ = Tensor::zeros({total}, dtype, device);
   for (auto& p : parameters_) {
     const int64_t end = p.offset + p.shape.numel();
     p.value = flat_values_.slice(0, p.offset, end).view(p.shape);
     p.grad_buffer = flat_grads_.slice(0, p.offset, end).view(p.shape);
-    initialise(p, seed);
     require_grad(p.value, p.grad_buffer);
   }
 }

@@ -66,8 +66,8 @@ class ParameterStore {
   // Another name under which the declared parameter `name` may stand in files (e.g. "blocks.0.attn.lamb").
   void alias(const std::string& name, const std::string& other);
 
-  // Allocates values and gradients (flat, every parameter 64-byte aligned, padding zero) and initialises from the seed.
-  // dtype f32 for training, f64 for exact comparisons.
+  // Allocates values and gradients (flat, every parameter 64-byte aligned, padding zero) and initialises from the
+  // seed: the same numbers on every device. dtype f32 for training, f64 for exact comparisons (on the CPU).
   void materialize(uint64_t seed, DType dtype = DType::f32, Device device = {});
   bool materialized() const { return flat_values_.defined(); }
 
@@ -82,9 +82,9 @@ class ParameterStore {
   void complete_grads();
 
   // Strict: one error lists all missing, unexpected and misshapen tensors; nothing is changed if there is one. Aliases
-  // are understood; dtypes are converted. `adapt` may replace a tensor before its shape is judged (position
-  // embeddings); names matching `optional_patterns` may be missing and keep their values (a new head, wK from a base
-  // model).
+  // are understood; dtypes are converted; the tensors may lie on any device. `adapt` may replace a tensor before its
+  // shape is judged (position embeddings); names matching `optional_patterns` may be missing and keep their values (a
+  // new head, wK from a base model).
   struct LoadOptions {
     std::function<Tensor(const Parameter&, const Tensor&)> adapt;
     std::vector<std::string> optional_patterns;

@@ -154,15 +154,18 @@ std::vector<double> normalised_singular_values(const std::vector<double>& x, int
   return out;
 }
 
-Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute, const std::string& name) {
+Diagnosis diagnose(const ImageModel& model, const Tensor& images, const ForwardContext& context,
+                   const std::string& name) {
   constexpr int64_t kChunk = 8;  // pictures whose block outputs are held at once
   const NoGrad guard;
-  ForwardContext context;
-  context.compute = compute;
   Diagnosis d;
   for (int64_t begin = 0; begin < images.dim(0); begin += kChunk) {
     Diagnostics x;
-    model.forward(images.slice(0, begin, std::min(images.dim(0), begin + kChunk)), context, &x);
+    const Tensor chunk = images.slice(0, begin, std::min(images.dim(0), begin + kChunk));
+    model.forward(chunk.to(context.device), context, &x);
+    for (auto* tensors : {&x.qkv, &x.block_outputs, &x.coefficients}) {
+      for (Tensor& t : *tensors) t = t ? t.to(Device{}) : t;
+    }
     const size_t blocks = x.qkv.size();
     if (blocks == 0 || x.block_outputs.size() != blocks || x.coefficients.size() != blocks ||
         x.heads.size() != blocks) {

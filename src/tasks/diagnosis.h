@@ -57,7 +57,8 @@ std::vector<double> normalised_singular_values(const std::vector<double>& x, int
 
 // images f32 [B, C, H, W], B >= 1. A model whose forward() does not fill Diagnostics is bad input; `name` is what the
 // message calls it.
-Diagnosis diagnose(const ImageModel& model, const Tensor& images, DType compute, const std::string& name = "the model");
+Diagnosis diagnose(const ImageModel& model, const Tensor& images, const ForwardContext& context,
+                   const std::string& name = "the model");
 
 // `count` pictures (or all, if there are fewer), evenly spaced over a split, as evaluation sees them: [count, C, H, W].
 Tensor sample_images(data::BatchMaker& batches, int64_t count);

@@ -190,7 +190,7 @@ std::vector<std::string> diagnose_split(TrainedModel& trained, const std::string
                                         const std::string& folder, Env& env) {
   const auto batches = trained.task().eval_batches(split);
   const Tensor images = sample_images(*batches, count);
-  const Diagnosis d = diagnose(trained.model(), images, trained.config().compute(),
+  const Diagnosis d = diagnose(trained.model(), images, trained.config().evaluation_context(),
                                "model " + image_model_registry().name_of(trained.task().model_config()));
   return save_diagnosis(env, folder, d, trained.task().coefficients());
 }

@@ -106,7 +106,7 @@ EvaluationReport evaluate(TrainedModel& trained, const std::string& split, int64
     bad_input("{}: the data has {} classes, but the model only {}: it was trained on other data", trained.name(), known,
               trained.classes());
   }
-  const auto run = train::evaluate(task, *batches, batch_size, trained.config().compute());
+  const auto run = train::evaluate(task, *batches, batch_size, trained.config().evaluation_context());
   EvaluationReport r =
       summarize(dynamic_cast<const ImageEvaluation&>(*run.evaluation).samples(), task.class_names(), trained.classes());
   r.name = trained.name();

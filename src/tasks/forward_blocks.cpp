@@ -13,13 +13,13 @@ Tensor forward_in_blocks(const ImageModel& model, const Tensor& images, int64_t 
     if (count < kForwardBlock) {
       Shape shape = images.shape();
       shape[0] = kForwardBlock;
-      const Tensor filled = Tensor::empty(shape, images.dtype());
+      const Tensor filled = Tensor::empty(shape, images.dtype(), images.device());
       filled.slice(0, 0, count).copy_from(block);
       const Tensor last = block.slice(0, count - 1, count);
       for (int64_t i = count; i < kForwardBlock; ++i) filled.slice(0, i, i + 1).copy_from(last);
       block = filled;
     }
-    logits.slice(0, begin, begin + count).copy_from(model.forward(block, c).slice(0, 0, count));
+    logits.slice(0, begin, begin + count).copy_from(model.forward(block.to(c.device), c).slice(0, 0, count));
   }
   return logits;
 }

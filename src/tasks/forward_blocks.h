@@ -14,7 +14,8 @@ namespace gfsa::tasks {
 
 constexpr int64_t kForwardBlock = 32;
 
-// images [B, Cin, H, W], B >= 0 -> logits f32 [B, classes].
+// images [B, Cin, H, W], B >= 0, on any device -> logits f32 [B, classes] on the CPU. One block at a time lies on
+// c.device.
 Tensor forward_in_blocks(const ImageModel& model, const Tensor& images, int64_t classes, const ForwardContext& c);
 
 }  // namespace gfsa::tasks

@@ -159,8 +159,8 @@ ParameterStore::LoadOptions ImageClassification::load_options() const {
 
 int64_t ImageClassification::evaluation_block() const { return kForwardBlock; }
 
-std::vector<std::string> ImageClassification::report() const {
-  return {"attention in training: " + attention_.choice(DeviceType::cpu, true).text()};
+std::vector<std::string> ImageClassification::report(Device device) const {
+  return {"attention in training: " + attention_.choice(device.type, true).text()};
 }
 
 std::string ImageClassification::data_summary() const {

@@ -54,7 +54,7 @@ class ImageClassification : public train::Task {
   ParameterStore::LoadOptions load_options() const override;
   std::vector<std::pair<std::string, Tensor>> coefficients() const override { return model_->coefficients(); }
   double forward_flops() const override { return model_->forward_flops(); }
-  std::vector<std::string> report() const override;
+  std::vector<std::string> report(Device device) const override;
   std::string data_fingerprint() const override { return train_source_->fingerprint(); }
   std::string data_summary() const override;
   void show(const data::Batch& batch, const std::string& png_path) override;

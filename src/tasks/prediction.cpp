@@ -34,9 +34,7 @@ Tensor read_images(const std::string& path, const ImageModelConfig& model) {
 
 Tensor predict(TrainedModel& trained, const Tensor& images) {
   const NoGrad guard;
-  ForwardContext context;
-  context.compute = trained.config().compute();
-  return forward_in_blocks(trained.model(), images, trained.classes(), context);
+  return forward_in_blocks(trained.model(), images, trained.classes(), trained.config().evaluation_context());
 }
 
 int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, Env& env) {

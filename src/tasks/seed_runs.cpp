@@ -73,9 +73,9 @@ class SeedTraining {
       std::printf("dry run of seed %lld; the others differ in nothing else\n", static_cast<long long>(seed));
     }
     train::RunConfig config(task_registry());
-    load(config, seed);
+    const auto resolved = load(config, seed);
     config.run_dir = folder_of(seed);
-    train::apply_machine_settings(config);
+    train::apply_machine_settings(config, resolved);
     return train::dry_run(config);
   }
 
@@ -118,7 +118,7 @@ class SeedTraining {
 
   int train_one(int64_t seed, size_t number) {
     train::RunConfig config(task_registry());
-    load(config, seed);
+    const auto resolved = load(config, seed);
     primary_ = config.task->primary_metric().first;
     const SeedState state = state_of(config, seed);
     config.run_dir = state.run_dir;
@@ -129,7 +129,7 @@ class SeedTraining {
       return kExitDone;
     }
     log::info("{}: {} {}", what, state.begun ? "going on in" : "starting in", state.run_dir);
-    train::apply_machine_settings(config);
+    train::apply_machine_settings(config, resolved);
     try {
       return train::run_training(config, config::print_config(config), state.begun, env_);
     } catch (const Error& e) {

@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "config/reader.h"
-#include "core/device.h"
 #include "formats/tensor_file.h"
 #include "tasks/registry.h"
 #include "train/checkpoint/reader.h"
@@ -53,13 +52,13 @@ auto read_checkpoint(const std::string& folder, Env& env, const F& read) {
 TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
     : name_(without_trailing_slash(choice.path)), config_(task_registry()) {
   locate(choice, env);
-  config::load(config_, config_file_, choice.overrides, env);
+  const auto resolved = config::load(config_, config_file_, choice.overrides, env);
   task_ = dynamic_cast<ImageClassification*>(config_.task.get());
   if (task_ == nullptr) {
     bad_input("{}: is of task {}, but only image_classification can be evaluated", name_,
               task_registry().name_of(*config_.task));
   }
-  train::apply_machine_settings(config_);
+  train::apply_machine_settings(config_, resolved);
 
   averaged_ = choice.ema || (config_.eval.ema && !checkpoint_.empty());
   if (!checkpoint_.empty()) weights_ = checkpoint_ + (averaged_ ? "/ema.safetensors" : "/model.safetensors");
@@ -79,7 +78,7 @@ TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
     task_->model_config().set_classes(head->second.dim(0));
   }
   task_->build_model(store_);
-  store_.materialize(0, DType::f32, parse_device(config_.device));
+  store_.materialize(0, DType::f32, config_.placement());
   store_.load(tensors, weights_, task_->load_options());
 }
 

@@ -18,16 +18,18 @@ namespace gfsa::train {
 namespace {
 
 // FLOP/s of a large product of this type: the best of some runs.
-double gemm_rate(DType type) {
+double gemm_rate(Device device, DType type) {
   constexpr int64_t kEdge = 1536;
-  const Tensor a = Tensor::full({kEdge, kEdge}, 0.5, type), b = Tensor::full({kEdge, kEdge}, 0.25, type);
-  const Tensor c = Tensor::empty({kEdge, kEdge}, DType::f32);
+  const Tensor a = Tensor::full({kEdge, kEdge}, 0.5, type, device);
+  const Tensor b = Tensor::full({kEdge, kEdge}, 0.25, type, device);
+  const Tensor c = Tensor::empty({kEdge, kEdge}, DType::f32, device);
   Gemm g;
   g.a_type = type, g.m = g.n = g.k = kEdge, g.transpose_b = true;
   double best = 0;
   for (int i = 0; i < 6; ++i) {
     const double start = monotonic_seconds();
-    gemm(g, a.raw(), b.raw(), c.raw());
+    gemm(device, g, a.raw(), b.raw(), c.raw());
+    backend(device).synchronize();
     best = std::max(best, 2.0 * kEdge * kEdge * kEdge / (monotonic_seconds() - start));
   }
   return best;
@@ -44,26 +46,28 @@ double rounded(double x, double unit) { return std::round(x / unit) * unit; }
 
 int run_benchmark(RunConfig& config, int steps) {
   constexpr int kWarmUp = 3;
-  const double gemm_before = gemm_rate(config.compute());
+  const Device device = config.placement();
+  const double gemm_before = gemm_rate(device, config.compute());
   Session session(config);
   const auto batches = session.next_batches();
-  arena({}).reset_peak();
+  arena(device).reset_peak();
   std::vector<double> milliseconds;
   StepFigures figures;
   uint64_t asked_system = 0;
   for (int i = 0; i < kWarmUp + steps; ++i) {
-    if (i == 2) asked_system = arena({}).figures().system_allocations;
+    if (i == 2) asked_system = arena(device).figures().system_allocations;
     const double start = monotonic_seconds();
     figures = session.step_on(batches);
+    backend(device).synchronize();
     if (i >= kWarmUp) milliseconds.push_back(1e3 * (monotonic_seconds() - start));
   }
-  const double gemm = std::max(gemm_before, gemm_rate(config.compute()));
+  const double gemm = std::max(gemm_before, gemm_rate(device, config.compute()));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double seconds = median(milliseconds) / 1e3;
   // Backward is two products of the forward's size for each one: dX and dW.
   const double flops = 3 * config.task->forward_flops() * static_cast<double>(figures.samples);
-  const auto memory = arena({}).figures();
+  const auto memory = arena(device).figures();
   nlohmann::ordered_json j;
   j["precision"] = config.precision;
   j["device"] = config.device;

@@ -78,14 +78,14 @@ void write_checkpoint(const Session& session, CheckpointWriter& writer) {
 int dry_run(RunConfig& config) {
   Session session(config);
   print_model(session.store);
-  for (const auto& line : config.task->report()) std::printf("%s\n", line.c_str());
+  for (const auto& line : config.task->report(config.placement())) std::printf("%s\n", line.c_str());
   print_row("data", config.task->data_summary());
   print_row("steps",
             fmt::format("{} of {} samples, {} an epoch", human_count(session.total_steps()),
                         config.train.batch_size * config.train.accumulate, human_count(session.steps_per_epoch())));
   const auto eval_set = config.task->eval_batches(config.eval.split);
   const MemoryEstimate estimate = estimate_memory(session, *eval_set);
-  require_memory(estimate, process_memory(), available_memory());
+  require_memory(estimate, process_memory(), available_memory(), available_memory(config.placement()));
   const TemporaryFolder folder;
   CheckpointStore checkpoints(Env::real(), folder.path);
   CheckpointWriter writer(Env::real(), checkpoints, 1);
@@ -98,10 +98,13 @@ int dry_run(RunConfig& config) {
                                     human_seconds(monotonic_seconds() - start)));
   const auto one_batch = [asked = 0]() mutable { return asked++ > 0; };
   const auto run = evaluate(*config.task, *eval_set, config.eval.batch_size.value_or(config.train.batch_size),
-                            config.compute(), one_batch);
+                            config.evaluation_context(), one_batch);
   print_row("one evaluation batch", to_text(run.metrics));
   if (!estimate.snapshot_stays) write_checkpoint(session, writer);
-  std::fputs(memory_table(estimate, arena({}).figures().peak, process_memory().peak).c_str(), stdout);
+  std::fputs(
+      memory_table(estimate, arena({}).figures().peak, process_memory().peak, arena(config.placement()).figures().peak)
+          .c_str(),
+      stdout);
   print_row("run directory", config.run_dir);
   for (const auto& [name, value] : run.metrics) {
     if (!std::isfinite(value)) fail("dry run: after one step the evaluation's {} is {}", name, value);

@@ -7,7 +7,7 @@
 
 namespace gfsa::train {
 
-EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute,
+EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, const ForwardContext& context,
                        const std::function<bool()>& should_stop) {
   const double start = monotonic_seconds();
   const NoGrad guard;
@@ -20,8 +20,6 @@ EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size
   options.shuffle = options.drop_last = options.even = false;
   const data::UniformOrder order(options);
   data::Loader loader(batches, order, task.loader_config(), {}, 1);
-  ForwardContext context;
-  context.compute = compute;
   while (const auto batch = loader.next()) {
     if (should_stop && should_stop()) {
       run.stopped = true;

@@ -17,9 +17,9 @@ struct EvaluationRun {
   bool stopped = false;  // should_stop said so: metrics are of the samples so far
 };
 
-// batch_size is rounded up to whole blocks (Task::evaluation_block). should_stop is asked between batches (may be
-// empty).
-EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, DType compute,
+// batch_size is rounded up to whole blocks (Task::evaluation_block). context: RunConfig::evaluation_context().
+// should_stop is asked between batches (may be empty).
+EvaluationRun evaluate(Task& task, data::BatchMaker& batches, int64_t batch_size, const ForwardContext& context,
                        const std::function<bool()>& should_stop = {});
 
 std::string to_text(const Metrics& metrics);

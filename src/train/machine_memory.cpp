@@ -5,6 +5,8 @@
 #include <optional>
 #include <sstream>
 
+#include "core/arena.h"
+
 namespace gfsa::train {
 namespace {
 
@@ -86,6 +88,12 @@ AvailableMemory available_memory() {
     memory = {*left, "left in the control group's limit"};
   }
   return memory;
+}
+
+AvailableMemory available_memory(Device device) {
+  if (device.type == DeviceType::cpu) return available_memory();
+  const ArenaFigures held = arena(device).figures();
+  return {backend(device).memory().free + held.reserved - held.current, "free on " + device.text()};
 }
 
 }  // namespace gfsa::train

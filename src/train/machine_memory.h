@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/device.h"
+
 namespace gfsa::train {
 
 struct ProcessMemory {
@@ -19,6 +21,8 @@ struct AvailableMemory {
 };
 // The smaller of /proc/meminfo's MemAvailable and what the control group (v2 or v1) leaves.
 AvailableMemory available_memory();
+// Of a device with memory of its own: what it has free, and what its arena holds unused. Of the CPU: as above.
+AvailableMemory available_memory(Device device);
 
 // "VmHWM:     1234 kB" -> 1234 * 1024; 0 if `text` has no line `key`.
 uint64_t bytes_of_line(const std::string& text, const std::string& key);

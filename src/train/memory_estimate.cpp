@@ -50,16 +50,17 @@ struct Probe {
 };
 
 Probe measure_step(Session& session, int64_t size) {
-  auto& memory = arena(parse_device(session.config.device));
+  auto& memory = arena(session.config.placement());
   const data::Batch batch = zero_batch(session.config.task->train_batches(), size);
   ForwardContext c;
   c.training = true;
   c.seed = static_cast<uint64_t>(session.config.seed);
   c.compute = session.config.compute();
+  c.device = session.config.placement();
   session.store.clear_grads();
   memory.reset_peak();
   const uint64_t before = memory.figures().current;
-  backward(session.config.task->loss(batch, c, static_cast<double>(size)));
+  backward(session.config.task->loss(batch.to(c.device), c, static_cast<double>(size)));
   session.store.clear_grads();
   const Probe probe{size, bytes_of(batch), memory.figures().peak - before};
   memory.trim();  // what is left of one size would only be in the way of the next
@@ -77,11 +78,10 @@ uint64_t extrapolate(const Probe& a, const Probe& b, uint64_t Probe::*figure, in
 
 // Of one evaluation block: its tensors, and what the forward takes beside them.
 Probe measure_evaluation(Session& session, data::BatchMaker& maker) {
-  auto& memory = arena(parse_device(session.config.device));
+  auto& memory = arena(session.config.placement());
   const NoGrad guard;
   const data::Batch batch = zero_batch(maker, session.config.task->evaluation_block());
-  ForwardContext c;
-  c.compute = session.config.compute();
+  const ForwardContext c = session.config.evaluation_context();
   memory.reset_peak();
   const uint64_t before = memory.figures().current;
   session.config.task->evaluation()->add(batch, batch.size, c);
@@ -121,7 +121,8 @@ void set_evaluation(MemoryEstimate& e, Session& session, data::BatchMaker& eval,
   e.eval_batches = one.batch * static_cast<uint64_t>(std::max(std::min(held * e.eval_batch_size, eval.size()), last));
   // A forward without gradients takes less than one with them: only where that is not clear it is measured.
   e.eval_forward = extrapolate(small, large, &Probe::activations, block);
-  if (e.evaluation_peak() > e.training_peak()) e.eval_forward = measure_evaluation(session, eval).activations;
+  const bool matters = e.device.empty() ? e.evaluation_peak() > e.training_peak() : e.eval_forward > e.activations;
+  if (matters) e.eval_forward = measure_evaluation(session, eval).activations;
 }
 
 }  // namespace
@@ -135,8 +136,10 @@ uint64_t MemoryEstimate::process_peak() const { return std::max(past_peak, comin
 
 MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches) {
   const RunConfig& config = session.config;
-  auto& memory = arena(parse_device(config.device));
+  const Device device = config.placement();
+  auto &memory = arena(device), &host = arena({});
   MemoryEstimate e;
+  if (device.type != DeviceType::cpu) e.device = device.text();
   e.past_peak = process_memory().peak;
   e.weights = session.store.flat_values().bytes();
   e.gradients = session.store.flat_grads().bytes();
@@ -153,7 +156,7 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   const int64_t probe = std::clamp<int64_t>(e.batch_size / 2, 1, kLargestProbe);
   const Probe small = measure_step(session, std::max<int64_t>(1, probe / 2));
   e.activations = small.activations;
-  require_memory(e, {e.state(), 0}, available_memory());
+  require_memory(e, {e.on_host(e.state()), 0}, available_memory(), available_memory(device));
   const Probe large = measure_step(session, probe);
   const uint64_t batch = extrapolate(small, large, &Probe::batch, e.batch_size);
   e.activations = extrapolate(small, large, &Probe::activations, e.batch_size);
@@ -162,11 +165,13 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   e.workers = static_cast<uint64_t>(loader.workers) *
               (kWorkerBytes + kSamplesInHand * batch / static_cast<uint64_t>(e.batch_size));
   set_evaluation(e, session, eval_batches, small, large);
-  memory.trim();
-  memory.reset_peak();
+  for (Arena* each : {&memory, &host}) {
+    each->trim();
+    each->reset_peak();
+  }
   // Of the segments that the state lives in, the probes have touched the rest as far as they needed it.
-  const auto now = memory.figures();
-  const uint64_t touched = std::min(now.reserved, now.current + large.batch + large.activations);
+  const auto now = host.figures();
+  const uint64_t touched = std::min(now.reserved, now.current + large.batch + e.on_host(large.activations));
   const uint64_t resident = process_memory().resident;
   e.process = resident > touched ? resident - touched : 0;
   const auto share = [](double part, uint64_t bytes) {
@@ -174,35 +179,47 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   };
   e.reserve = std::min(kReserve, e.tensor_peak() / 8) +
               std::min(kLargestReserveOfStep, share(kReserveOfStep, e.tensor_peak() - e.standing())) +
-              share(kReserveOfSnapshot, e.standing() - e.state());
+              share(kReserveOfSnapshot, e.standing() - e.on_host(e.state()));
   return e;
 }
 
-void require_memory(const MemoryEstimate& e, const ProcessMemory& now, const AvailableMemory& available) {
+void require_memory(const MemoryEstimate& e, const ProcessMemory& now, const AvailableMemory& available,
+                    const AvailableMemory& on_device) {
+  const auto text = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
+  const auto smaller_batch = [&] {
+    return fmt::format(
+        "lower train.batch_size ({}; train.accumulate keeps the samples of a step) or set model.checkpoint_blocks",
+        e.batch_size);
+  };
+  const uint64_t coming = e.device_peak() > e.state() ? e.device_peak() - e.state() : 0;
+  if (coming > on_device.bytes) {
+    bad_input(
+        "memory of {}: this run would take {} at its peak, {} more than now, but only {} are {}\n"
+        "  {} weights, gradients, optimizer, averages; {} activations; {} an evaluation's forward\n"
+        "  {}{}",
+        e.device, text(e.device_peak()), text(coming), text(on_device.bytes), on_device.limit, text(e.state()),
+        text(e.activations), text(e.eval_forward), smaller_batch(),
+        e.state() > e.device_peak() / 4 ? "; make the model smaller" : "");
+  }
   const uint64_t peak = e.coming_peak();
   if (peak <= now.resident || peak - now.resident <= available.bytes) return;
-  const auto text = [](uint64_t bytes) { return human_bytes(static_cast<double>(bytes)); };
   std::vector<std::string> advice;
-  if (e.activations + e.train_batches >= e.state() / 4) {
-    advice.push_back(fmt::format(
-        "lower train.batch_size ({}; train.accumulate keeps the samples of a step) or set model.checkpoint_blocks",
-        e.batch_size));
-  }
+  const uint64_t state = e.on_host(e.state()), activations = e.on_host(e.activations);
+  if (activations + e.train_batches >= state / 4) advice.push_back(smaller_batch());
   if (e.evaluation_peak() > e.training_peak()) {
     advice.push_back(fmt::format("lower eval.batch_size ({})", e.eval_batch_size));
   }
   if (e.cache > peak / 10) advice.emplace_back("lower data.cache_mb");
-  if (e.state() > peak / 4) advice.emplace_back("make the model smaller");
+  if (state > peak / 4) advice.emplace_back("make the model smaller");
   const uint64_t copy = e.snapshot_stays ? e.snapshot : 0;
-  const uint64_t named = e.state() + e.activations + e.train_batches + copy;
+  const uint64_t named = state + activations + e.train_batches + copy;
   bad_input(
       "memory: this run would take {} at its peak, {} more than now, but only {} are {}\n"
       "  {} weights, gradients, optimizer, averages; {} activations; {} batches; {} the checkpoint's copy; {} all "
       "else\n"
       "  {}",
-      text(peak), text(peak - now.resident), text(available.bytes), available.limit, text(e.state()),
-      text(e.activations), text(e.train_batches), text(copy), text(peak > named ? peak - named : 0),
-      fmt::join(advice, "; "));
+      text(peak), text(peak - now.resident), text(available.bytes), available.limit, text(state), text(activations),
+      text(e.train_batches), text(copy), text(peak > named ? peak - named : 0), fmt::join(advice, "; "));
 }
 
 void require_memory_for_state(const ParameterStore& store, const RunConfig& config, const AvailableMemory& available) {
@@ -226,12 +243,12 @@ void require_memory_for_state(const ParameterStore& store, const RunConfig& conf
 
 std::string mebibytes(uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
 
-std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t process) {
+std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t process, uint64_t on_device) {
   std::string out = fmt::format("{:<28} {:>14} {:>14}\n", "memory", "estimate", "measured");
   const auto part = [&](const std::string& name, uint64_t bytes) {
     if (bytes > 0) out += fmt::format("  {:<26} {:>14}\n", name, mebibytes(bytes));
   };
-  const auto sum = [&](const char* name, uint64_t estimate, uint64_t measured) {
+  const auto sum = [&](const std::string& name, uint64_t estimate, uint64_t measured) {
     out += fmt::format("{:<28} {:>14} {:>14}  {:+.1f}%\n", name, mebibytes(estimate), mebibytes(measured),
                        100 * (static_cast<double>(estimate) / static_cast<double>(measured) - 1));
   };
@@ -239,19 +256,26 @@ std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t pro
   part("gradients", e.gradients);
   part("optimizer", e.optimizer);
   part("averaged weights", e.average);
+  const bool apart = !e.device.empty();
+  const auto activations = [&] { part(fmt::format("activations ({} samples)", e.batch_size), e.activations); };
+  const auto forward = [&] { part("evaluation's forward", e.eval_forward); };
+  if (apart) {
+    e.activations >= e.eval_forward ? activations() : forward();
+    sum(fmt::format("tensors on {}", e.device), e.device_peak(), on_device);
+  }
   if (e.snapshot_stays) part("checkpoint's copy", e.snapshot);
   if (e.tensor_peak() == e.training_peak()) {
     part(fmt::format("batches ({} + {} ahead)", e.accumulate, e.prefetch), e.train_batches);
-    part(fmt::format("activations ({} samples)", e.batch_size), e.activations);
+    if (!apart) activations();
   } else if (e.tensor_peak() == e.checkpoint_peak()) {
     part("batches (training, ahead)", e.waiting_batches);
     part("checkpoint's copy", e.snapshot);
   } else {
     part("batches (training, ahead)", e.waiting_batches);
     part("batches (evaluation)", e.eval_batches);
-    part("evaluation's forward", e.eval_forward);
+    if (!apart) forward();
   }
-  sum("tensors at the peak", e.tensor_peak(), tensors);
+  sum(apart ? "tensors on the host" : "tensors at the peak", e.tensor_peak(), tensors);
   part("program and data", e.process);
   part("unfilled segments", e.reserve);
   part("loader threads", e.workers);

@@ -7,6 +7,7 @@
 // measured: the run that follows is the same bit for bit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -17,7 +18,10 @@ namespace gfsa::train {
 
 // Bytes.
 struct MemoryEstimate {
-  // Tensors, in the arena.
+  // Tensors, in the arena. If `device` names one with memory of its own, what the model computes with lies there:
+  // weights, gradients, optimizer, average, activations (the batch's copy among them), the evaluation's forward.
+  // Batches and the checkpoint's copy lie in the host's arena.
+  std::string device = {};  // "cuda:0"; "": the CPU
   uint64_t weights = 0, gradients = 0, optimizer = 0, average = 0;
   uint64_t train_batches = 0;  // the step's and those that the loader makes ahead of it
   uint64_t activations = 0;    // of forward and backward, beside all of the above
@@ -37,11 +41,15 @@ struct MemoryEstimate {
   int64_t batch_size = 0, accumulate = 0, eval_batch_size = 0, prefetch = 0;
 
   uint64_t state() const { return weights + gradients + optimizer + average; }
-  uint64_t standing() const { return state() + (snapshot_stays ? snapshot : 0); }
-  uint64_t training_peak() const { return standing() + train_batches + activations; }
-  uint64_t evaluation_peak() const { return standing() + waiting_batches + eval_batches + eval_forward; }
-  uint64_t checkpoint_peak() const { return state() + waiting_batches + snapshot; }
-  // The arena's peak.
+  // The peak of the device's arena; 0 if it has no memory of its own.
+  uint64_t device_peak() const { return device.empty() ? 0 : state() + std::max(activations, eval_forward); }
+  // In the host's arena, by what goes on.
+  uint64_t on_host(uint64_t bytes) const { return device.empty() ? bytes : 0; }
+  uint64_t standing() const { return on_host(state()) + (snapshot_stays ? snapshot : 0); }
+  uint64_t training_peak() const { return standing() + train_batches + on_host(activations); }
+  uint64_t evaluation_peak() const { return standing() + waiting_batches + eval_batches + on_host(eval_forward); }
+  uint64_t checkpoint_peak() const { return on_host(state()) + waiting_batches + snapshot; }
+  // The peak of the host's arena.
   uint64_t tensor_peak() const;
   // What the process will hold at most from here on.
   uint64_t coming_peak() const;
@@ -54,15 +62,18 @@ struct MemoryEstimate {
 MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches);
 
 // Bad input, with the numbers and what to lower, if `available` has no room for what the process does not hold yet.
-// now: what it holds.
-void require_memory(const MemoryEstimate& estimate, const ProcessMemory& now, const AvailableMemory& available);
+// now: what it holds. on_device: what the estimate's device has left beside the state, which it holds already.
+void require_memory(const MemoryEstimate& estimate, const ProcessMemory& now, const AvailableMemory& available,
+                    const AvailableMemory& on_device = {});
 
-// Before weights, gradients, optimizer and averages of the parameters declared in `store` are taken.
+// Before weights, gradients, optimizer and averages of the parameters declared in `store` are taken. available: on the
+// run's device.
 void require_memory_for_state(const ParameterStore& store, const RunConfig& config, const AvailableMemory& available);
 
 // "1234.5 MiB"
 std::string mebibytes(uint64_t bytes);
-// Lines of two columns, estimated and measured, for a terminal. tensors and process: what was measured.
-std::string memory_table(const MemoryEstimate& estimate, uint64_t tensors, uint64_t process);
+// Lines of two columns, estimated and measured, for a terminal. tensors (in the host's arena), process, on_device (in
+// the device's arena): what was measured.
+std::string memory_table(const MemoryEstimate& estimate, uint64_t tensors, uint64_t process, uint64_t on_device = 0);
 
 }  // namespace gfsa::train

@@ -1,7 +1,6 @@
 #include "train/non_finite.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,42 +8,10 @@
 #include <utility>
 
 #include "autograd/observer.h"
-#include "base/threads.h"
-#include "core/cpu/simd.h"
-#include "core/dispatch.h"
+#include "train/finite.h"
 
 namespace gfsa::train {
 namespace {
-
-constexpr int64_t kBlock = 1 << 15;  // elements
-
-// An IEEE number is not finite exactly if all bits of its exponent are set.
-template <class Bits>
-inline bool any_not_finite(const Bits* x, int64_t n, Bits exponent) {
-  Bits found = 0;
-#pragma omp simd reduction(| : found)
-  for (int64_t i = 0; i < n; ++i) found |= static_cast<Bits>((x[i] & exponent) == exponent);
-  return found != 0;
-}
-
-template <class Bits>
-std::optional<int64_t> first_in(const Bits* x, int64_t n, Bits exponent) {
-  const int64_t blocks = (n + kBlock - 1) / kBlock;
-  std::vector<char> found(static_cast<size_t>(blocks));
-  parallel_for(blocks, 2, [&](int64_t begin, int64_t end) {
-    simd::run([&] {
-      for (int64_t b = begin; b < end; ++b) {
-        found[static_cast<size_t>(b)] =
-            static_cast<char>(any_not_finite(x + b * kBlock, std::min(kBlock, n - b * kBlock), exponent));
-      }
-    });
-  });
-  const auto block = std::find(found.begin(), found.end(), 1);
-  if (block == found.end()) return std::nullopt;
-  int64_t i = (block - found.begin()) * kBlock;
-  while ((x[i] & exponent) != exponent) ++i;
-  return i;
-}
 
 std::string number(double x) { return fmt::format("{}", x); }
 
@@ -139,20 +106,6 @@ class Tracer : public TapeObserver {
 };
 
 }  // namespace
-
-std::optional<int64_t> first_not_finite(const Tensor& tensor) {
-  if (!is_floating(tensor.dtype())) return std::nullopt;
-  const Tensor t = tensor.detach().contiguous();
-  const int64_t n = t.numel();
-  switch (t.dtype()) {
-    case DType::f64:
-      return first_in<uint64_t>(static_cast<const uint64_t*>(t.raw()), n, 0x7FF0000000000000u);
-    case DType::bf16:
-      return first_in<uint16_t>(static_cast<const uint16_t*>(t.raw()), n, 0x7F80u);
-    default:
-      return first_in<uint32_t>(static_cast<const uint32_t*>(t.raw()), n, 0x7F800000u);
-  }
-}
 
 std::optional<NotFiniteTensor> describe_not_finite(const std::string& name, const Tensor& t) {
   const auto first = first_not_finite(t);

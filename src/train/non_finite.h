@@ -18,10 +18,6 @@
 
 namespace gfsa::train {
 
-// Row-major number of the first element that is NaN or infinite; nothing if there is none (integers: always nothing).
-// Reads each element once, on all threads.
-std::optional<int64_t> first_not_finite(const Tensor& t);
-
 // A tensor with an element that is not finite.
 struct NotFiniteTensor {
   std::string name;  // "the result", "the gradient of head.weight", "batch tensor images", "optimizer state exp_avg"
@@ -33,7 +29,7 @@ struct NotFiniteTensor {
   // "the result, f32 [8, 3], is nan at [2, 1]"
   std::string text() const;
 };
-// Nothing if all of t is finite.
+// Nothing if all of t is finite. Waits for t's device.
 std::optional<NotFiniteTensor> describe_not_finite(const std::string& name, const Tensor& t);
 
 struct NonFinite {

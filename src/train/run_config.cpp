@@ -1,5 +1,7 @@
 #include "train/run_config.h"
 
+#include "base/error.h"
+
 namespace gfsa::train {
 
 void TrainConfig::describe(config::Schema& s) {
@@ -92,6 +94,20 @@ void CheckpointConfig::describe(config::Schema& s) {
           "says.");
 }
 
+namespace {
+
+// Of a device's name; whether it is there is judged before it is used (apply_machine_settings).
+std::string problem_of_device(const std::string& name) {
+  try {
+    parse_device(name);
+  } catch (const Error& e) {
+    return e.message().substr(std::string("device: ").size());
+  }
+  return "";
+}
+
+}  // namespace
+
 RunConfig::RunConfig(const config::Registry<Task>& all) : tasks(all), task(all.make(all.names().at(0))) {}
 
 void RunConfig::describe(config::Schema& s) {
@@ -111,7 +127,17 @@ void RunConfig::describe(config::Schema& s) {
   s.field("precision", precision)
       .choices({"f32", "bf16"})
       .doc("Type of activations in matrix products; weights, norms, softmax and loss stay f32.");
-  s.field("device", device).not_empty().resume_may_change().doc("Where tensors live: cpu, cuda or cuda:N.");
+  s.field("device", device)
+      .not_empty()
+      .resume_may_change()
+      .doc(
+          "Where the model lives and is computed: cpu, cuda or cuda:N (a GPU; gfsa-train --devices lists what is "
+          "there), "
+          "or emulated (GPU kernels checked on the CPU, for developers; slow). A checkpoint of one device goes on on "
+          "any "
+          "other; the first weights, the data and every random number are the same, sums differ in their last bits.");
+  const std::string problem = problem_of_device(device);
+  s.check(problem.empty(), "device", problem);
   s.field("threads", threads)
       .in(0, 1024)
       .resume_may_change()
@@ -119,11 +145,18 @@ void RunConfig::describe(config::Schema& s) {
           "CPU threads of the kernels; 0: one a core that the process may use. Data workers come on top "
           "(data.workers).");
   s.field("deterministic", deterministic)
-      .doc("Two runs are equal bit for bit on the same machine. CPU kernels always are.");
+      .doc("Two runs are equal bit for bit on the same machine and device. All kernels of ours are.");
   s.field("run_dir", run_dir)
       .resume_may_change()
       .doc("Folder for everything that the run leaves behind; runs/<name of the YAML file> unless given.");
   s.check(!eval.ema || train.ema.decay.has_value(), "eval.ema", "needs train.ema.decay");
+}
+
+ForwardContext RunConfig::evaluation_context() const {
+  ForwardContext c;
+  c.compute = compute();
+  c.device = placement();
+  return c;
 }
 
 }  // namespace gfsa::train

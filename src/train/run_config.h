@@ -71,6 +71,9 @@ struct RunConfig {
   void describe(config::Schema& s);
 
   DType compute() const { return precision == "bf16" ? DType::bf16 : DType::f32; }
+  Device placement() const { return parse_device(device); }
+  // A forward pass without dropout.
+  ForwardContext evaluation_context() const;
 };
 
 }  // namespace gfsa::train

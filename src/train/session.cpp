@@ -9,24 +9,25 @@
 #include "base/threads.h"
 #include "core/device.h"
 #include "optim/registry.h"
+#include "train/finite.h"
 #include "train/memory_estimate.h"
 
 namespace gfsa::train {
 
-void apply_machine_settings(const RunConfig& config) {
+void apply_machine_settings(const RunConfig& config, const config::Resolved& resolved) {
   set_threads(config.threads);
-  const Device device = parse_device(config.device);
-  backend(device);  // throws if this machine or build lacks it
-  if (device.type != DeviceType::cpu) {
-    bad_input("device: '{}' is there, but no operation has kernels for it yet; use device: cpu", device.text());
-  }
+  const std::string why = why_not(config.placement());
+  if (why.empty()) return;
+  const auto origin = resolved.origins.find("device");
+  bad_input("{}device: '{}' cannot be used: {}; use device: cpu",
+            origin == resolved.origins.end() ? "" : origin->second + ": ", config.device, why);
 }
 
 Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c) {
   Task& task = *config.task;
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
-  require_memory_for_state(store, config, available_memory());
-  store.materialize(static_cast<uint64_t>(config.seed), DType::f32, parse_device(config.device));
+  require_memory_for_state(store, config, available_memory(config.placement()));
+  store.materialize(static_cast<uint64_t>(config.seed), DType::f32, config.placement());
   if (config.init_from && checkpoint == nullptr) {
     auto options = task.load_options();
     options.optional_patterns = config.init_optional;
@@ -85,6 +86,7 @@ ForwardContext Session::context() const {
   c.seed = static_cast<uint64_t>(config.seed);
   c.step = static_cast<uint64_t>(position.step);
   c.compute = config.compute();
+  c.device = config.placement();
   return c;
 }
 
@@ -107,29 +109,34 @@ std::vector<data::Batch> Session::next_batches() {
   return batches;
 }
 
-double Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
-                                     const std::function<void(size_t)>& before) {
-  double sum = 0;
+std::vector<Tensor> Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                                                  const std::function<void(size_t)>& before) {
+  std::vector<Tensor> losses;
   ForwardContext c = context();
   store.clear_grads();
   for (size_t i = 0; i < batches.size(); ++i) {
     if (before) before(i);
-    const Tensor loss = config.task->loss(batches[i], c, static_cast<double>(samples));
-    sum += loss.item();
+    const Tensor loss = config.task->loss(batches[i].to(c.device), c, static_cast<double>(samples));
     backward(loss);
+    losses.push_back(loss.detach());
     c.sample0 += static_cast<uint32_t>(batches[i].size);
   }
   store.complete_grads();
-  return sum;
+  return losses;
+}
+
+ClipResult Session::read_gradients(const std::vector<Tensor>& losses, StepFigures& figures) const {
+  const ClipResult clipped = clip(store, config.train.clip);
+  for (const Tensor& loss : losses) figures.loss += loss.item();
+  figures.grad_norm = clipped.norm();
+  return clipped;
 }
 
 StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
   StepFigures figures;
   for (const auto& batch : batches) figures.samples += batch.size;
-  figures.loss = accumulate_gradients(batches, figures.samples);
-  const ClipResult clipped = clip(store, config.train.clip);
-  figures.grad_norm = clipped.norm;
-  if (!std::isfinite(figures.loss) || !clipped.finite) {
+  const ClipResult clipped = read_gradients(accumulate_gradients(batches, figures.samples), figures);
+  if (!std::isfinite(figures.loss) || !clipped.finite()) {
     NonFinite report = begin_report(figures, batches);
     const auto rerun = [&](const std::function<void(size_t)>& before) {
       accumulate_gradients(batches, figures.samples, before);
@@ -211,29 +218,32 @@ std::vector<data::SkippedSample> Session::skipped() const {
 }
 
 std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite_state() const {
-  // Which parameter element i of a flat buffer belongs to.
-  const auto in_parameter = [&](const std::string& what, const Tensor& flat, int64_t i) {
-    for (const auto& p : store.parameters()) {
-      const int64_t n = p.shape.numel();
-      if (i < p.offset || i >= p.offset + n) continue;
-      auto bad = describe_not_finite(what + p.name, flat.slice(0, p.offset, p.offset + n).view(p.shape));
-      return std::make_pair(*bad, p.name);
-    }
-    return std::make_pair(*describe_not_finite(what + "padding", flat), std::string());
-  };
-  const Tensor& values = store.flat_values();
+  // Laid out as the flat buffers, or of a shape of its own.
+  std::vector<std::pair<std::string, Tensor>> all;
   for (const auto& [name, tensor] : optimizer->state()) {
-    const auto i = first_not_finite(tensor);
-    if (!i) continue;
-    if (tensor.shape() == values.shape()) return in_parameter("optimizer state " + name + " of ", tensor, *i);
-    return std::make_pair(*describe_not_finite("optimizer state " + name, tensor), std::string());
+    if (is_floating(tensor.dtype())) all.emplace_back("optimizer state " + name, tensor);
   }
-  if (const auto i = first_not_finite(values)) return in_parameter("", values, *i);
-  if (!ema) return std::nullopt;
-  for (const auto& [name, tensor] : ema->state()) {
-    if (auto bad = describe_not_finite("ema of " + name, tensor)) return std::make_pair(*bad, name);
+  all.emplace_back("", store.flat_values());
+  if (ema) all.emplace_back("ema", ema->flat());
+  std::vector<Tensor> tensors;
+  for (const auto& entry : all) tensors.push_back(entry.second);
+  const auto flags = not_finite_flags(tensors).to_vector<int32_t>();  // the step's second wait for the device
+  const auto bad = std::find(flags.begin(), flags.end(), 1);
+  if (bad == flags.end()) return std::nullopt;
+
+  const auto& [what, device_tensor] = all[static_cast<size_t>(bad - flags.begin())];
+  const Tensor tensor = device_tensor.to(Device{});
+  if (!(tensor.shape() == store.flat_values().shape())) {
+    return std::make_pair(*describe_not_finite(what, tensor), std::string());
   }
-  return std::nullopt;
+  const std::string of = what.empty() ? "" : what + " of ";
+  const int64_t i = *first_not_finite(tensor);
+  for (const auto& p : store.parameters()) {
+    const int64_t end = p.offset + p.shape.numel();
+    if (i < p.offset || i >= end) continue;
+    return std::make_pair(*describe_not_finite(of + p.name, tensor.slice(0, p.offset, end).view(p.shape)), p.name);
+  }
+  return std::make_pair(*describe_not_finite(of + "padding", tensor), std::string());
 }
 
 std::string Session::first_not_finite_tensor() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "config/reader.h"
 #include "train/checkpoint/store.h"
 #include "train/non_finite.h"
 #include "train/run_config.h"
@@ -20,8 +21,9 @@ struct StepFigures {
   int64_t samples = 0;
 };
 
-// Sets the number of threads; bad input if this machine or build lacks the device. Call before anything is built.
-void apply_machine_settings(const RunConfig& config);
+// Sets the number of threads; bad input, with the place where `resolved` has the device from, if this machine or build
+// lacks it. Call before anything is built.
+void apply_machine_settings(const RunConfig& config, const config::Resolved& resolved = {});
 
 class Session {
  public:
@@ -31,7 +33,7 @@ class Session {
 
   // Goes on from a checkpoint. Bad input that lists everything that does not fit.
   void restore(const LoadedCheckpoint& checkpoint);
-  // Its tensors are live: they are those of the next step once that is made.
+  // Its tensors are live, on the run's device: they are those of the next step once that is made.
   Snapshot snapshot(const std::string& config_yaml) const;
 
   // One optimizer step on the next batches. Throws NonFiniteStep if loss or gradient is not finite: weights, optimizer
@@ -49,7 +51,7 @@ class Session {
   // The checkpoint of this position is the one to roll back to from now on. Kept in the position, so that checkpoints
   // that signals ask for change nothing about a run that rolls back.
   void mark_rollback_point();
-  // The same on batches that are given; the position stays (benchmarks).
+  // The same on batches that are given, on the CPU; the position stays (benchmarks).
   StepFigures step_on(const std::vector<data::Batch>& batches);
   // The batches of the next step: train.accumulate of them, or the epoch's rest where that is less. The position stays,
   // so that a second call gives the same.
@@ -73,9 +75,12 @@ class Session {
  private:
   ForwardContext context() const;
   void load(const LoadedCheckpoint& checkpoint);
-  // Forward and backward of all batches: the loss, and gradients in the store. before(i): ahead of batch i.
-  double accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
-                              const std::function<void(size_t)>& before = {});
+  // Forward and backward of all batches: their losses, and gradients in the store. before(i): ahead of batch i.
+  std::vector<Tensor> accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                                           const std::function<void(size_t)>& before = {});
+  // Into the figures: the step's loss and gradient norm. The first of two places where a step waits for its device; the
+  // other is first_not_finite_state().
+  ClipResult read_gradients(const std::vector<Tensor>& losses, StepFigures& figures) const;
   // By phase of the update: state first, as values are made from it.
   std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state() const;  // and its parameter
   NonFinite begin_report(const StepFigures& figures, const std::vector<data::Batch>& batches) const;

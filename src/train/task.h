@@ -25,7 +25,8 @@ using Metrics = std::vector<std::pair<std::string, double>>;
 class Evaluation {
  public:
   virtual ~Evaluation() = default;
-  // The first `real` samples of the batch count; the others are padding.
+  // The batch lies on the CPU; what the model is to see must be brought to c.device (in blocks, if it is large). The
+  // first `real` samples count; the others are padding.
   virtual void add(const data::Batch& batch, int64_t real, const ForwardContext& c) = 0;
   virtual Metrics result() const = 0;
 };
@@ -49,8 +50,9 @@ class Task {
   // Evaluation samples, in order; `split` is "val" unless the user asks for another one.
   virtual std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) = 0;
 
-  // Scalar loss in f32, differentiable: the sum over the batch's counted items divided by `normalizer` (samples of the
-  // whole optimizer step), so that accumulation over micro-batches adds up to one large batch.
+  // batch: on c.device. Scalar loss in f32, differentiable: the sum over the batch's counted items divided by
+  // `normalizer` (samples of the whole optimizer step), so that accumulation over micro-batches adds up to one large
+  // batch.
   virtual Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) = 0;
   virtual std::unique_ptr<Evaluation> evaluation() = 0;
   // Evaluation's batches begin at multiples of this many samples, so that a task can compute in blocks of one size.
@@ -64,8 +66,8 @@ class Task {
   virtual std::vector<std::pair<std::string, Tensor>> coefficients() const { return {}; }
   // FLOPs of one training sample's forward pass (matrix products); 0 if unknown.
   virtual double forward_flops() const = 0;
-  // Rows of text for --dry-run: which attention implementation serves, and why the others do not; data sizes.
-  virtual std::vector<std::string> report() const { return {}; }
+  // Rows of text for --dry-run: which attention implementation serves on the device, and why the others do not.
+  virtual std::vector<std::string> report(Device) const { return {}; }
   // Identifies the training data in environment.json.
   virtual std::string data_fingerprint() const = 0;
   virtual std::string data_summary() const = 0;

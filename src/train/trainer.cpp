@@ -35,7 +35,7 @@ class Run {
         eval_batches_(config.task->eval_batches(config.eval.split)),
         memory_(estimate_memory(session_, *eval_batches_)),
         checkpoints_(env, session_, yaml, progress_, checkpoint != nullptr) {
-    require_memory(memory_, process_memory(), available_memory());
+    require_memory(memory_, process_memory(), available_memory(), available_memory(config.placement()));
     if (resumed) {
       directory_.require_same_data(*config.task);
       directory_.rewind(session_.position);
@@ -152,7 +152,7 @@ class Run {
     line.samples_per_second = rate_;
     line.eta_seconds = static_cast<double>((line.steps - line.step) * f.samples) / rate_;
     line.waiting_share = session_.loader_figures().waiting_share();
-    line.memory_bytes = arena({}).figures().peak;
+    line.memory_bytes = arena(config_.placement()).figures().peak;
     progress_.update(line, session_.finished());
     if (p.step % config_.train.log_every != 0 && !session_.finished()) return;
     directory_.log({.kind = "train",
@@ -173,7 +173,7 @@ class Run {
     std::optional<EmaWeights> averaged;
     if (config_.eval.ema) averaged.emplace(*session_.ema);
     const int64_t batch_size = config_.eval.batch_size.value_or(config_.train.batch_size);
-    const auto run = evaluate(*config_.task, *eval_batches_, batch_size, config_.compute(),
+    const auto run = evaluate(*config_.task, *eval_batches_, batch_size, config_.evaluation_context(),
                               [this] { return signals_.stop_requested() != 0; });
     averaged.reset();
     if (run.stopped) return false;
@@ -233,6 +233,9 @@ class Run {
       facts.emplace_back(fmt::format("peak memory of {}", of),
                          fmt::format("{} (estimated {})", mebibytes(measured), mebibytes(estimated)));
     };
+    if (!memory_.device.empty()) {
+      peak(("tensors on " + memory_.device).c_str(), arena(config_.placement()).figures().peak, memory_.device_peak());
+    }
     peak("tensors", arena({}).figures().peak, memory_.tensor_peak());
     peak("the process", process_memory().peak, memory_.process_peak());
     if (p.best) {

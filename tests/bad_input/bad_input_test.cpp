@@ -123,9 +123,9 @@ void train(const std::string& folder, const std::string& text, const std::vector
   std::vector<std::string> words;
   for (const auto& word : overrides) words.push_back(replaced(word, "DIR", folder));
   train::RunConfig config(tasks::task_registry());
-  config::load(config, folder + "/c.yaml", words);
+  const auto resolved = config::load(config, folder + "/c.yaml", words);
   config.run_dir = folder + "/run";
-  train::apply_machine_settings(config);
+  train::apply_machine_settings(config, resolved);
   train::run_training(config, config::print_config(config), false);
 }
 

@@ -75,13 +75,27 @@ TEST_F(TrainCliTest, HelpConfigExplainsKeys) {
   EXPECT_THAT(one.out, AllOf(HasSubstr("optimizer.lr"), HasSubstr("learning rate"), HasSubstr("on resume")));
 }
 
-TEST_F(TrainCliTest, CudaSaysWhyNotAndWhatToDo) {
-  // Neither has kernels of the operations, whether or not this build and machine have the device.
-  for (const char* device : {"cuda", "emulated"}) {
-    EXPECT_THAT(refused({"--config", "tiny.yaml", std::string("device=") + device}),
-                AllOf(HasSubstr(std::string("device: '") + device), HasSubstr("use device: cpu")));
+TEST_F(TrainCliTest, ADeviceThatIsNotThereSaysWhyAndWhatToDo) {
+  Env::real().write(folder_ / "gpu.yaml", std::string(kTinyConfig) + "device: cuda:63\n");
+  EXPECT_THAT(refused({"--config", "gpu.yaml"}), HasSubstr("gpu.yaml:12: device: 'cuda:63' cannot be used: " +
+                                                           why_not({DeviceType::cuda, 63}) + "; use device: cpu\n"));
+  EXPECT_THAT(refused({"--config", "tiny.yaml", "device=cuda:63"}), HasSubstr("command line: device: 'cuda:63'"));
+  EXPECT_EQ(train({"--config", "gpu.yaml", "device=cpu", "train.epochs=1", "run_dir=run"}).exit_code, 0);
+  EXPECT_THAT(train({"--resume", "run", "device=cuda:63"}).err, HasSubstr("command line: device: 'cuda:63'"));
+  EXPECT_THAT(refused({"--config", "tiny.yaml", "device=gpu"}),
+              HasSubstr("command line: device: 'gpu' is not a device, expected cpu, cuda, cuda:N or emulated"));
+}
+
+TEST_F(TrainCliTest, DevicesListsWhatIsThereAndWhyTheOthersAreNot) {
+  const auto result = train({"--devices"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_THAT(result.out, AllOf(testing::ContainsRegex("cpu  .* threads, .* free of "), HasSubstr("\ncuda:0 "),
+                                HasSubstr("\nemulated ")));
+  for (const Device device : {Device{DeviceType::cuda, 0}, Device{DeviceType::emulated, 0}}) {
+    const std::string why = why_not(device);
+    EXPECT_EQ(result.out.find("no: " + why) != std::string::npos, !why.empty()) << device.text();
   }
-  EXPECT_THAT(refused({"--config", "tiny.yaml", "device=gpu"}), HasSubstr("expected cpu, cuda or cuda:N"));
 }
 
 TEST_F(TrainCliTest, DryRunLeavesNothingBehind) {

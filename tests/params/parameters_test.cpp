@@ -165,5 +165,29 @@ TEST(Parameters, LoadOptions) {
   expect_close(*m.weight, weight, 0, "kept");
 }
 
+TEST(Parameters, AreTheSameNumbersOnEveryDevice) {
+  Small here;
+  here.store.materialize(7);
+  for (const Device device : test::other_devices()) {
+    Small there;
+    there.store.materialize(7, DType::f32, device);
+    EXPECT_EQ(there.store.flat_values().device(), device);
+    EXPECT_EQ(there.store.flat_grads().device(), device);
+    EXPECT_EQ(there.weight->device(), device);
+    expect_same_bits(there.store.flat_values().to(Device{}), here.store.flat_values(), device.text());
+    for (const double g : there.store.flat_grads().to_vector<double>()) EXPECT_EQ(g, 0);
+
+    // Files are read to the CPU, but tensors of any device are taken.
+    std::map<std::string, Tensor> tensors;
+    for (const auto& p : here.store.parameters()) tensors[p.name] = Tensor::full(p.shape, 0.25, DType::bf16);
+    tensors["blocks.3.bias"] = Tensor::full({3}, 0.5, DType::f32, device);
+    there.store.load(tensors, "file");
+    expect_close(there.weight->to(Device{}), std::vector<double>(15, 0.25), 0, "weight");
+    expect_close(there.bias->to(Device{}), {0.5, 0.5, 0.5}, 0, "bias");
+    tensors["blocks.3.bias"].slice(0, 1, 2).fill(INFINITY);
+    expect_error([&] { there.store.load(tensors, "file"); }, {"blocks.3.bias", "element 1 is not a finite number"});
+  }
+}
+
 }  // namespace
 }  // namespace gfsa

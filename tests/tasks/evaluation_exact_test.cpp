@@ -34,7 +34,7 @@ class EvaluationExact : public testing::TestWithParam<std::tuple<std::string, in
   Figures figures(int64_t batch_size, int workers) {
     task().data().loader.workers = workers;
     const auto batches = config_.task->eval_batches("val");
-    const auto run = train::evaluate(*config_.task, *batches, batch_size, config_.compute());
+    const auto run = train::evaluate(*config_.task, *batches, batch_size, config_.evaluation_context());
     Figures f{run.metrics, {}, {}};
     for (const auto& s : dynamic_cast<const ImageEvaluation&>(*run.evaluation).samples()) {
       f.losses.push_back(s.loss);
@@ -76,7 +76,7 @@ TEST_P(EvaluationExact, WhatComesAfterASampleDoesNotChangeIt) {
     store.materialize(1);
     store.flat_values().copy_from(store_.flat_values());
     const auto batches = shorter.task->eval_batches("val");
-    const auto run = train::evaluate(*shorter.task, *batches, 32, shorter.compute());
+    const auto run = train::evaluate(*shorter.task, *batches, 32, shorter.evaluation_context());
     const auto& some = dynamic_cast<const ImageEvaluation&>(*run.evaluation).samples();
     ASSERT_EQ(some.size(), static_cast<size_t>(fewer));
     for (size_t i = 0; i < some.size(); ++i) ASSERT_EQ(some[i].loss, all.losses[i]) << i << " of " << fewer;

@@ -78,7 +78,7 @@ uint64_t measured_peak(Trial& t, const MemoryEstimate& e) {
   if (e.snapshot_stays) checkpoint();
   t.session->step();
   train::evaluate(*t.config.task, *t.eval, t.config.eval.batch_size.value_or(t.config.train.batch_size),
-                  t.config.compute());
+                  t.config.evaluation_context());
   t.session->step();
   if (!e.snapshot_stays) checkpoint();
   return arena({}).figures().peak;

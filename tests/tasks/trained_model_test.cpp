@@ -124,7 +124,7 @@ TEST(Evaluate, DoesNotDependOnTheBatchSize) {
   TrainedModel model({.path = folder / "run"});
   const auto batches = model.task().eval_batches("val");
   const auto samples = [&](int64_t batch_size) {
-    auto run = train::evaluate(model.task(), *batches, batch_size, DType::f32);
+    auto run = train::evaluate(model.task(), *batches, batch_size, {});
     return dynamic_cast<ImageEvaluation&>(*run.evaluation).samples();
   };
   const auto whole = samples(70);

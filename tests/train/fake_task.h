@@ -100,7 +100,7 @@ class FakeTask : public Task {
     return std::make_unique<FakeSamples>(eval_samples, false, false, -1);
   }
   Tensor logits(const data::Batch& batch, const ForwardContext& c) const {
-    const Tensor x = dropout(batch.at("x"), drop, c.key("drop"), c.sample0, c.training);
+    const Tensor x = dropout(batch.at("x").to(c.device), drop, c.key("drop"), c.sample0, c.training);
     return linear(x, *weight_, *bias_);
   }
   Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) override {
@@ -114,7 +114,7 @@ class FakeTask : public Task {
       const double value = huge ? 3e38 : std::numeric_limits<double>::infinity();
       x = record("poison", x.clone(), {x, *bias_}, [b = *bias_, value](Tensor dy, GradOut& out) {
         out.give(0, dy);
-        out.give(1, Tensor::full(b.shape(), value, DType::f32));
+        out.give(1, Tensor::full(b.shape(), value, DType::f32, b.device()));
       });
     }
     return cross_entropy(x, batch.at(soft ? "targets" : "labels"), options);
@@ -125,7 +125,8 @@ class FakeTask : public Task {
     explicit FakeEvaluation(FakeTask& task) : task_(task) {}
     void add(const data::Batch& batch, int64_t real, const ForwardContext& c) override {
       if (task_.before_eval_batch) task_.before_eval_batch();
-      const auto losses = cross_entropy_per_row(task_.logits(batch, c), batch.at("labels")).to_vector<double>();
+      const auto losses =
+          cross_entropy_per_row(task_.logits(batch, c).to(Device{}), batch.at("labels")).to_vector<double>();
       for (int64_t i = 0; i < real; ++i) sum_ += losses[static_cast<size_t>(i)], count_ += 1;
     }
     Metrics result() const override { return {{"loss", sum_ / count_}}; }
@@ -185,14 +186,14 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
-// A copy of everything in the snapshot, as read back from a checkpoint.
+// A copy of everything in the snapshot on the CPU, as read back from a checkpoint.
 inline LoadedCheckpoint copy_of(const Snapshot& s) {
   LoadedCheckpoint c;
   c.directory = "memory";
   c.position = s.position;
-  for (const auto& [name, t] : s.model) c.model[name] = t.clone();
-  for (const auto& [name, t] : s.optimizer) c.optimizer[name] = t.clone();
-  for (const auto& [name, t] : s.ema) c.ema[name] = t.clone();
+  for (const auto& [name, t] : s.model) c.model[name] = t.clone().to(Device{});
+  for (const auto& [name, t] : s.optimizer) c.optimizer[name] = t.clone().to(Device{});
+  for (const auto& [name, t] : s.ema) c.ema[name] = t.clone().to(Device{});
   return c;
 }
 

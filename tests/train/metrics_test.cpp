@@ -88,11 +88,11 @@ TEST(Evaluate, DoesNotDependOnTheBatchSize) {
   const auto config = fake_config();
   Session session(*config);
   const auto set = config->task->eval_batches("val");
-  const auto whole = evaluate(*config->task, *set, 13, DType::f32);
+  const auto whole = evaluate(*config->task, *set, 13, {});
   EXPECT_EQ(whole.samples, 13);
   EXPECT_FALSE(whole.stopped);
   for (const int64_t size : {1, 2, 5, 12, 64}) {
-    EXPECT_EQ(evaluate(*config->task, *set, size, DType::f32).metrics, whole.metrics) << size;
+    EXPECT_EQ(evaluate(*config->task, *set, size, {}).metrics, whole.metrics) << size;
   }
 }
 
@@ -101,7 +101,7 @@ TEST(Evaluate, StopsBetweenBatches) {
   Session session(*config);
   const auto set = config->task->eval_batches("val");
   int asked = 0;
-  const auto run = evaluate(*config->task, *set, 5, DType::f32, [&] { return asked++ == 2; });
+  const auto run = evaluate(*config->task, *set, 5, {}, [&] { return asked++ == 2; });
   EXPECT_TRUE(run.stopped);
   EXPECT_EQ(run.samples, 10);
 }

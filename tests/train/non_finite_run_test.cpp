@@ -12,6 +12,7 @@
 #include "support/temporary_folder.h"
 #include "train/checkpoint/store.h"
 #include "train/fake_task.h"
+#include "train/finite.h"
 #include "train/metrics.h"
 #include "train/trainer.h"
 

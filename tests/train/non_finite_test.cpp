@@ -10,6 +10,7 @@
 #include "optim/registry.h"
 #include "support/temporary_folder.h"
 #include "train/fake_task.h"
+#include "train/finite.h"
 
 namespace gfsa::train {
 namespace {
@@ -18,26 +19,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-TEST(FirstNotFinite, FindsTheFirstElementOfEveryTypeAndSize) {
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
-    for (const int64_t n : {0, 1, 31, 32, 33, 32767, 32768, 32769, 200001}) {
-      const Tensor t = Tensor::full({n}, dtype == DType::f64 ? 1e308 : 3e38, dtype);
-      EXPECT_EQ(first_not_finite(t), std::nullopt);
-      for (const int64_t at : {int64_t{0}, n / 2, n - 1}) {
-        if (at < 0 || n == 0) continue;
-        for (const double value : {std::nan(""), -double(INFINITY), double(INFINITY)}) {
-          const Tensor bad = t.clone();
-          bad.slice(0, at, at + 1).fill(value);
-          bad.slice(0, n - 1, n).fill(value);
-          EXPECT_EQ(first_not_finite(bad), at) << name_of(dtype) << " " << n << " " << value;
-        }
-      }
-    }
-    EXPECT_EQ(first_not_finite(Tensor::full({3}, -0.0, dtype)), std::nullopt);
-  }
-  EXPECT_EQ(first_not_finite(Tensor::full({3}, -1, DType::i64)), std::nullopt);
-}
 
 TEST(FirstNotFinite, CountsAlongTheTensorNotAlongItsMemory) {
   const Tensor t = Tensor::zeros({2, 3}, DType::f32);

@@ -1,7 +1,7 @@
 #include "train/checkpoint/reader.h"
 
 #include "base/error.h"
-#include "train/non_finite.h"
+#include "train/finite.h"
 
 namespace gfsa::train {
 namespace {

@@ -11,11 +11,12 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "core/arena.h"
+#include "core/dispatch.h"
 
 namespace gfsa::train {
 namespace {
 
-// Into the tensors that are there already, where they fit.
+// To the CPU, into the tensors that are there already, where they fit.
 void copy_tensors(const NamedTensors& from, NamedTensors& to) {
   to.resize(from.size());
   for (size_t i = 0; i < from.size(); ++i) {
@@ -25,7 +26,7 @@ void copy_tensors(const NamedTensors& from, NamedTensors& to) {
     if (!target || !(target.shape() == source.shape()) || target.dtype() != source.dtype()) {
       target = Tensor::empty(source.shape(), source.dtype());
     }
-    if (source.is_contiguous() && source.bytes() > 0) {
+    if (is_on_cpu(source) && source.is_contiguous() && source.bytes() > 0) {
       std::memcpy(target.raw(), source.raw(), source.bytes());
     } else {
       target.copy_from(source);

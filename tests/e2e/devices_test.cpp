@@ -1,0 +1,244 @@
+// A small ViT is trained, stopped and evaluated on every device as on the CPU: in one process, for speed, and through
+// the programs. The real GPU is one of the devices where there is one.
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "config/reader.h"
+#include "e2e/train_program.h"
+#include "formats/tensor_file.h"
+#include "support/op_case.h"
+#include "tasks/registry.h"
+#include "train/evaluate.h"
+#include "train/session.h"
+
+namespace gfsa {
+namespace {
+
+using test::other_devices;
+using testing::AllOf;
+using testing::HasSubstr;
+using train::LoadedCheckpoint;
+using train::Session;
+
+// 5 tokens. Dropout in every place, stochastic depth, mixing, averages, accumulation, clipping. The bias of the keys
+// has no gradient but rounding (softmax does not see it), which eps keeps from being blown up to whole steps.
+constexpr const char* kConfig = R"(
+task: image_classification
+model: {name: vit, width: 16, heads: 2, depth: 2, patch: 4, image_size: 8, drop_path: 0.2, dropout: 0.1}
+attention: {variant: gfsa, K: 3, wK_init: 0.1, dropout: 0.1}
+data: {source: procedural, train_size: 64, val_size: 40, workers: 0}
+augment: {mixup: 0.8, cutmix: 1.0, label_smoothing: 0.1}
+optimizer: {name: adamw, lr: 1e-3, eps: 1e-4}
+schedule: {name: cosine, warmup_steps: 4}
+train: {steps: 20, batch_size: 4, accumulate: 2, clip_norm: 1.0, ema: {decay: 0.9}}
+threads: 1
+)";
+
+struct Configured {
+  explicit Configured(const std::vector<std::string>& overrides) : config(tasks::task_registry()) {
+    const auto resolved = config::load_text(config, kConfig, "text", overrides);
+    train::apply_machine_settings(config, resolved);
+  }
+  train::RunConfig config;
+};
+
+struct Trained {
+  std::vector<double> losses, norms;
+  LoadedCheckpoint end;
+};
+
+// The first `steps` steps from the start or from a checkpoint; what a checkpoint then holds, on the CPU.
+Trained run(Device device, std::vector<std::string> overrides, int steps, const LoadedCheckpoint* before = nullptr) {
+  overrides.push_back("device=" + device.text());
+  Configured c(overrides);
+  Session session(c.config, before);
+  Trained out;
+  for (int i = 0; i < steps; ++i) {
+    const auto figures = session.step();
+    out.losses.push_back(figures.loss);
+    out.norms.push_back(figures.grad_norm);
+  }
+  const auto s = session.snapshot("");
+  out.end.position = s.position;
+  for (const auto& [name, t] : s.model) out.end.model[name] = t.clone().to(Device{});
+  for (const auto& [name, t] : s.optimizer) out.end.optimizer[name] = t.clone().to(Device{});
+  for (const auto& [name, t] : s.ema) out.end.ema[name] = t.clone().to(Device{});
+  return out;
+}
+
+std::string bits(const std::map<std::string, Tensor>& tensors) {
+  std::string out;
+  for (const auto& [name, t] : tensors) out += name + std::string(static_cast<const char*>(t.raw()), t.bytes());
+  return out;
+}
+
+// Largest difference over the largest magnitude of the tensor; the worst tensor.
+std::pair<double, std::string> distance(const std::map<std::string, Tensor>& a,
+                                        const std::map<std::string, Tensor>& b) {
+  std::pair<double, std::string> worst{0, "none"};
+  EXPECT_EQ(a.size(), b.size());
+  for (const auto& [name, t] : a) {
+    const auto x = t.to_vector<double>(), y = b.at(name).to_vector<double>();
+    double difference = 0, largest = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      difference = std::max(difference, std::abs(x[i] - y[i]));
+      largest = std::max(largest, std::abs(y[i]));
+    }
+    worst = std::max(worst, {largest == 0 ? difference : difference / largest, name});
+  }
+  return worst;
+}
+
+void expect_near(const Trained& a, const Trained& b, double bound) {
+  ASSERT_EQ(a.losses.size(), b.losses.size());
+  for (size_t i = 0; i < a.losses.size(); ++i) {
+    EXPECT_NEAR(a.losses[i], b.losses[i], bound * b.losses[i]) << "loss of step " << i;
+    EXPECT_NEAR(a.norms[i], b.norms[i], 10 * bound * b.norms[i]) << "gradient norm of step " << i;
+  }
+  const auto model = distance(a.end.model, b.end.model), ema = distance(a.end.ema, b.end.ema);
+  EXPECT_LE(model.first, bound) << model.second;
+  EXPECT_LE(ema.first, bound) << "ema of " << ema.second;
+  EXPECT_EQ(a.end.position.step, b.end.position.step);
+}
+
+constexpr double kBound = 1e-5;
+// bf16 rounds to 8 bits (2^-9); sums in another order round to the other neighbour now and then, and 20 steps later
+// that has moved weights by a small part of what these steps changed them.
+constexpr double kBf16Bound = 2e-2;
+
+const std::vector<std::string> kVariants{"attention=softmax", "attention.variant=gfsa"};
+
+TEST(Devices, TwentyStepsInF32AreThoseOfTheCpu) {
+  for (const Device device : other_devices()) {
+    for (const auto& variant : kVariants) {
+      SCOPED_TRACE(device.text() + " " + variant);
+      expect_near(run(device, {variant}, 20), run({}, {variant}, 20), kBound);
+    }
+  }
+}
+
+TEST(Devices, TwentyStepsInBf16AreNearThoseOfTheCpu) {
+  for (const Device device : other_devices()) {
+    for (const auto& variant : kVariants) {
+      SCOPED_TRACE(device.text() + " " + variant);
+      expect_near(run(device, {variant, "precision=bf16"}, 20), run({}, {variant, "precision=bf16"}, 20), kBf16Bound);
+    }
+  }
+}
+
+TEST(Devices, OtherFormsModelsAndOptimizersAreThoseOfTheCpu) {
+  const std::vector<std::vector<std::string>> cases{
+      {"attention.form=explicit", "attention.dropout_order=dropout_first"},
+      {"model.pool=mean", "model.layer_scale=0.1", "model.checkpoint_blocks=true"},
+      {"optimizer=sgd", "augment.mixup=0", "augment.cutmix=0", "augment.label_smoothing=0"},
+      {"optimizer=lamb", "optimizer.lr=1e-3"},
+  };
+  for (const Device device : other_devices()) {
+    for (const auto& overrides : cases) {
+      SCOPED_TRACE(device.text() + " " + overrides[0]);
+      expect_near(run(device, overrides, 6), run({}, overrides, 6), kBound);
+    }
+  }
+}
+
+TEST(Devices, ARunGoesOnBitForBitFromItsOwnCheckpoint) {
+  for (const Device device : other_devices()) {
+    for (const std::string precision : {"precision=f32", "precision=bf16"}) {
+      const Trained straight = run(device, {precision}, 8);
+      EXPECT_EQ(run(device, {precision}, 8).losses, straight.losses);
+      for (const int stop : {0, 3, 7}) {
+        const Trained first = run(device, {precision}, stop);
+        const Trained second = run(device, {precision}, 8 - stop, &first.end);
+        EXPECT_EQ(second.losses, std::vector<double>(straight.losses.begin() + stop, straight.losses.end()));
+        EXPECT_TRUE(bits(second.end.model) == bits(straight.end.model)) << stop;
+        EXPECT_TRUE(bits(second.end.optimizer) == bits(straight.end.optimizer)) << stop;
+        EXPECT_TRUE(bits(second.end.ema) == bits(straight.end.ema)) << stop;
+      }
+    }
+  }
+}
+
+TEST(Devices, ACheckpointGoesOnOnAnotherDevice) {
+  const Trained straight = run({}, {}, 20);
+  const auto with = [](const Trained& first, Trained second) {
+    second.losses.insert(second.losses.begin(), first.losses.begin(), first.losses.end());
+    second.norms.insert(second.norms.begin(), first.norms.begin(), first.norms.end());
+    return second;
+  };
+  for (const Device device : other_devices()) {
+    const Trained here = run({}, {}, 10), there = run(device, {}, 10);
+    expect_near(with(here, run(device, {}, 10, &here.end)), straight, kBound);
+    expect_near(with(there, run({}, {}, 10, &there.end)), straight, kBound);
+  }
+}
+
+TEST(Devices, EvaluationIsThatOfTheCpu) {
+  const auto measure = [](Device device, const LoadedCheckpoint& weights) {
+    Configured c({"device=" + device.text()});
+    Session session(c.config, &weights);
+    return train::evaluate(*c.config.task, *c.config.task->eval_batches("val"), 32, c.config.evaluation_context())
+        .metrics;
+  };
+  const Trained trained = run({}, {}, 10);
+  for (const Device device : other_devices()) {
+    const auto here = measure({}, trained.end), there = measure(device, trained.end);
+    ASSERT_EQ(here.size(), there.size());
+    for (size_t i = 0; i < here.size(); ++i) {
+      EXPECT_NEAR(there[i].second, here[i].second, kBound * std::max(1.0, here[i].second)) << here[i].first;
+    }
+  }
+}
+
+class DevicePrograms : public TrainProgramTest {
+ protected:
+  DevicePrograms() { Env::real().write(folder_ / "tiny.yaml", kConfig); }
+  test::ProcessResult eval(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), std::string(GFSA_BINARY_DIR) + "/gfsa-eval");
+    return test::run_process(arguments, options());
+  }
+};
+
+// Begun on the device, gone on with on the CPU and back; evaluated, diagnosed and used for predictions on both.
+TEST_F(DevicePrograms, TrainResumeAndEvaluate) {
+  for (const Device device : other_devices()) {
+    const std::string on = "device=" + device.text(), run = device.type == DeviceType::cuda ? "gpu" : "emulated";
+    const auto trained = train({"--config", "tiny.yaml", on, "run_dir=" + run, "train.steps=4", "train.log_every=1"});
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    EXPECT_THAT(read(run + "/environment.json"), HasSubstr("\"device\": \"" + device.text() + "\""));
+    EXPECT_THAT(read(run + "/summary.md"), HasSubstr("peak memory of tensors on " + device.text()));
+    for (const auto& [where, steps] : {std::pair("device=cpu", "train.steps=6"), {on.c_str(), "train.steps=8"}}) {
+      const auto resumed = train({"--resume", run, where, steps});
+      ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+    }
+    EXPECT_EQ(eval({"--verify", run}).exit_code, 0);
+
+    const auto images = Tensor::full({3, 3, 8, 8}, 0.25, DType::f32);
+    write_tensors(Env::real(), folder_ / "in.safetensors", {{"images", images}});
+    std::vector<Tensor> logits;
+    for (const std::string& where : {std::string("device=cpu"), on}) {
+      const auto evaluated = eval({run, where, "--output", "result.json"});
+      EXPECT_EQ(evaluated.exit_code, 0) << evaluated.err;
+      const auto predicted = eval({run, where, "--predict", "in.safetensors", "--output", "out.safetensors"});
+      ASSERT_EQ(predicted.exit_code, 0) << predicted.err;
+      logits.push_back(read_tensors(folder_ / "out.safetensors").at("logits"));
+      const auto diagnosed = eval({run, where, "--diagnose", "figures", "--diagnose-samples", "2"});
+      EXPECT_EQ(diagnosed.exit_code, 0) << diagnosed.err;
+    }
+    EXPECT_LE(distance({{"logits", logits[1]}}, {{"logits", logits[0]}}).first, kBound);
+  }
+}
+
+TEST_F(DevicePrograms, DryRunAndBenchmark) {
+  for (const Device device : other_devices()) {
+    const auto dry = train({"--config", "tiny.yaml", "--dry-run", "device=" + device.text()});
+    EXPECT_EQ(dry.exit_code, 0) << dry.err;
+    EXPECT_THAT(dry.out, AllOf(HasSubstr("tensors on " + device.text()), HasSubstr("tensors on the host"),
+                               HasSubstr("process at the peak"), HasSubstr("nothing left behind")));
+    if (device.type == DeviceType::emulated) continue;  // a large product takes minutes there
+    EXPECT_EQ(train({"--config", "tiny.yaml", "--benchmark", "3", "device=" + device.text()}).exit_code, 0);
+  }
+}
+
+}  // namespace
+}  // namespace gfsa
