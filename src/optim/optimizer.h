@@ -4,7 +4,7 @@
 //   auto rule = optimizer_registry().make("adamw");
 //   rule->bind(store, make_parameter_groups(store, rules, rule->weight_decay()));
 //   ... backward, store.complete_grads() ...
-//   rule->step(schedule.lr(rule->lr(), now), clip.gradient_scale(norm));
+//   rule->step(schedule.lr(rule->lr(), now), clip(store, config.clip).scale);
 //
 // A step reads value, gradient and state once and writes value and state once, except where a rule needs norms of a
 // whole parameter first (LAMB, Adafactor: their files say what they add). State has the store's dtype: f32, or f64 for

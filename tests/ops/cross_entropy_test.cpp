@@ -67,6 +67,7 @@ TEST(CrossEntropy, HardTargets) {
       }
     }
   }
+  check("many rows", data({300, 3}), constant(classes(300, 3, true)), {});
   check("no row", data({0, 3}), constant(classes(0, 3, false)), {});
 }
 

@@ -40,7 +40,7 @@ std::optional<DType> bf16_unless_f64(const Tensor& x) {
 
 TEST(LayerNorm, EverySize) {
   for (const Shape& shape : {Shape{2, 0}, Shape{0, 3}, Shape{2, 31}, Shape{5, 32}, Shape{3, 2, 33}, Shape{131, 9},
-                             Shape{33}, Shape{2, 384}, Shape{64, 3}, Shape{65, 3}, Shape{128, 7}}) {
+                             Shape{33}, Shape{2, 384}, Shape{64, 3}, Shape{65, 3}, Shape{128, 7}, Shape{590, 3}}) {
     const int64_t columns = shape[-1];
     check_op({.name = "layer_norm " + shape.text(),
               .inputs = {data(shape), parameter({columns}), parameter({columns})},

@@ -133,6 +133,21 @@ TEST_P(OptimizerOnDevice, ManyGroups) {
   for (const Device device : other_devices()) expect_near(run(device), expected, 2e-6, device.text());
 }
 
+// Sums of more parts than a warp or a block has threads.
+TEST_P(OptimizerOnDevice, LongParameters) {
+  const NamedShapes shapes{{"long", {270001}}, {"tall", {1000, 300}}, {"wide", {2, 9000}}};
+  const auto run = [&](Device device) {
+    const auto store = make_store(shapes, DType::f32, device);
+    // Among so many elements coupled decay cancels some gradient to nothing but rounding, which Adam then makes large.
+    const bool coupled = GetParam() == "adam";
+    OptimizerConfig config = optimizer_from(coupled ? "{name: adam, lr: 0.01}" : config_of(GetParam()));
+    train(config.bind(*store), *store, 0, 1);
+    return store->flat_values().to(Device{});
+  };
+  const Tensor expected = run({});
+  for (const Device device : other_devices()) expect_near(run(device), expected, 1e-6, device.text());
+}
+
 TEST_P(OptimizerOnDevice, NothingToTrain) {
   for (const Device device : other_devices()) {
     const auto store = make_store({{"a", {3}}, {"empty", {0, 4}}}, DType::f32, device);
@@ -163,6 +178,9 @@ TEST(GradientNormOnDevice, EqualsTheCpus) {
       const Tensor x = test::random_tensor({n}, DType::f32, 1, 100);
       EXPECT_NEAR(l2_norm(x.to(device)), l2_norm(x), 1e-13 * l2_norm(x)) << n;
     }
+    const int64_t long_one = 257 * 8192 + 5;
+    EXPECT_NEAR(l2_norm(Tensor::full({long_one}, 0.5, DType::f32, device)),
+                0.5 * std::sqrt(static_cast<double>(long_one)), 1e-9);
     // No overflow of f32 squares.
     EXPECT_NEAR(l2_norm(Tensor::full({4}, 3e38, DType::f32, device)), 6e38, 1e32);
     EXPECT_TRUE(std::isnan(l2_norm(Tensor::full({40000}, kNan, DType::f32, device))));
