@@ -57,14 +57,15 @@ AttentionResult exact_result(AttentionTestCase c, const AttentionValues& x) {
   return run_attention(c, x);
 }
 
-double tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.06; }
+double tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.03; }
 
-void check(AttentionTestCase c, DType dtype) {
+void check(AttentionTestCase c, DType dtype, double tolerance) {
   c.rounded = dtype;
   SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
   const AttentionValues x = make_values(c);
-  expect_near(run_attention(c, x, dtype), exact_result(c, x), tolerance_of(dtype));
+  expect_near(run_attention(c, x, dtype), exact_result(c, x), tolerance);
 }
+void check(const AttentionTestCase& c, DType dtype) { check(c, dtype, tolerance_of(dtype)); }
 
 // One of all the combinations there are. Large heads come with few rows: the emulated device computes slowly.
 AttentionTestCase random_case(uint64_t seed) {
@@ -75,7 +76,7 @@ AttentionTestCase random_case(uint64_t seed) {
   c.head_size = one_of({3, 8, 8, 10, 16, 16, 24, 32, 32, 48, 64, 64, 80, 96, 128, 256});
   c.batch = one_of({1, 2, 3});
   c.heads = c.head_size > 64 ? 1 : one_of({1, 2, 3});
-  const int64_t most = c.head_size > 128 ? 35 : c.head_size > 64 ? 50 : c.head_size > 32 ? 70 : 140;
+  const int64_t most = c.head_size > 128 ? 24 : c.head_size > 64 ? 40 : c.head_size > 32 ? 66 : 100;
   c.rows = c.keys = 1 + static_cast<int64_t>(random.below(static_cast<uint64_t>(most)));
   c.degree = chance(0.35) ? -1 : one_of({1, 2, 2, 3, 4});
   c.uniform = chance(0.3);
@@ -111,7 +112,11 @@ TEST_P(AttentionOnDevices, RandomCombinations) {
   for (int i = 0; i < kCasesOfGroup; ++i) {
     AttentionTestCase c = random_case(static_cast<uint64_t>(GetParam().group * kCasesOfGroup + i));
     c.device = GetParam().device;
-    check(c, i % 2 == 0 ? DType::f32 : DType::bf16);
+    if (i % 2 == 0) {
+      check(c, DType::f32);
+    } else {
+      check(c, DType::bf16, 0.15);  // of some hundred cases, and of as many numbers of the largest one
+    }
   }
 }
 std::vector<GroupOfCases> groups() {

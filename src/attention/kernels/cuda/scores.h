@@ -71,8 +71,12 @@ struct Scores {
   // 0, or 1 / (1 - p).
   GFSA_DEVICE float dropout_factor(int b, int h, int i, int j) const {
     const uint64_t index = dropout_index(h, i, j);
-    const auto numbers = philox(dropout_key, sample0 + static_cast<uint32_t>(b), index / 4);
-    return uniform_from_bits(numbers[index % 4]) >= dropout ? kept_factor : 0.0f;
+    return keeps(philox(dropout_key, sample0 + static_cast<uint32_t>(b), index / 4), index) ? kept_factor : 0.0f;
+  }
+  // Picked without an address, so that the numbers stay in registers.
+  GFSA_DEVICE bool keeps(const std::array<uint32_t, 4>& numbers, uint64_t index) const {
+    const uint32_t low = index % 2 == 0 ? numbers[0] : numbers[1], high = index % 2 == 0 ? numbers[2] : numbers[3];
+    return uniform_from_bits(index % 4 < 2 ? low : high) >= dropout;
   }
 };
 
@@ -125,10 +129,7 @@ GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
       drawn = element / 4;
       numbers = philox(c.dropout_key, c.sample0 + static_cast<uint32_t>(at.b), drawn);
     }
-    // Picked without an address, so that the numbers stay in registers.
-    const uint32_t lane = static_cast<uint32_t>(element % 4);
-    const uint32_t number = lane < 2 ? (lane == 0 ? numbers[0] : numbers[1]) : (lane == 2 ? numbers[2] : numbers[3]);
-    bits |= (uniform_from_bits(number) >= c.dropout ? 1u : 0u) << index;
+    bits |= (c.keeps(numbers, element) ? 1u : 0u) << index;
   }
   return bits;
 }

@@ -68,8 +68,8 @@ struct ChunkMeans {
   static constexpr const char* kName = "attention_mean";
   static constexpr int kMaxThreads = kThreads;
   GFSA_DEVICE void operator()(Scores c, HeadView<const T> x, Global<const float> inverse, Global<const float> sums,
-                              Global<float> y, int chunks, int y_rows, bool transposed, bool value_only) const {
-    const Work work(c, y_rows == 1 ? 1 : chunks);
+                              Global<float> y, int chunks, bool one_row, bool transposed, bool value_only) const {
+    const Work work(c, one_row ? 1 : chunks);
     if (value_only && c.c(work.h, -1) == 0) return;
     const int b = work.b, h = work.h, first = work.chunk * kChunk;
     const int count = first + kChunk < c.rows ? kChunk : c.rows - first, length = c.length(b);
@@ -80,7 +80,7 @@ struct ChunkMeans {
     for (int d = static_cast<int>(thread_x()); d < c.head_size; d += kThreads) {
       float sum = 0;
       for (int s = sums_begin; s < sums_end; ++s) sum += load(sums, (head * chunks + s) * c.head_size + d);
-      if (y_rows == 1) {
+      if (one_row) {
         store(y, head * c.head_size + d, sum * load(inverse, b));
         continue;
       }
@@ -104,7 +104,8 @@ VisibleMean visible_mean(const kernels::Problem& p, const Tensor& x, bool transp
   const Scores c = scores_of(p);
   const Device device = p.q.device();
   const int64_t chunks = (p.rows + kChunk - 1) / kChunk, heads = p.batch * p.heads, counts = p.causal ? p.rows : 1;
-  VisibleMean mean{.values = {}, .rows = p.causal || transposed ? p.rows : 1};
+  const bool one_row = !p.causal && !transposed;
+  VisibleMean mean{.values = {}, .rows = one_row ? 1 : p.rows};
   mean.values = Tensor::empty({p.batch, p.heads, mean.rows, p.head_size}, DType::f32, device);
   const Tensor inverse = Tensor::empty({p.batch, counts}, DType::f32, device);
   const Tensor sums = Tensor::empty({p.batch, p.heads, chunks, p.head_size}, DType::f32, device);
@@ -118,9 +119,8 @@ VisibleMean visible_mean(const kernels::Problem& p, const Tensor& x, bool transp
     const auto view = view_of<const T>(x, p.head_size);
     launch(ChunkSums<T>{}, how(heads * chunks), c, view, inverse.data<float>(), sums.data<float>(),
            static_cast<int>(chunks), transposed, value_only);
-    launch(ChunkMeans<T>{}, how(heads * (mean.rows == 1 ? 1 : chunks)), c, view, inverse.data<float>(),
-           sums.data<float>(), mean.values.data<float>(), static_cast<int>(chunks), static_cast<int>(mean.rows),
-           transposed, value_only);
+    launch(ChunkMeans<T>{}, how(heads * (one_row ? 1 : chunks)), c, view, inverse.data<float>(), sums.data<float>(),
+           mean.values.data<float>(), static_cast<int>(chunks), one_row, transposed, value_only);
   });
   return mean;
 }
