@@ -1,6 +1,7 @@
 // Keys and values of the real configuration: types, ranges, names, what must hold across keys.
 #include "bad_input/bad_input.h"
 #include "base/error.h"
+#include "core/device.h"
 
 namespace gfsa::bad_input_test {
 
