@@ -63,7 +63,7 @@ struct AttentionOptions {
   RandomKey dropout_key;
   uint32_t sample0 = 0;
   AttentionForm form = AttentionForm::automatic;
-  int64_t block_rows = 0;  // rows a block of the two-pass form; 0: from the cache sizes (tests force many blocks)
+  int64_t block_rows = 0;  // CPU: rows a block of the two-pass form; 0: from the cache sizes (tests force many blocks)
 };
 
 // [B, Nq, C] in q's type. Differentiable in qkv or q, k, v, in coefficients and in bias.

@@ -219,6 +219,14 @@ TEST(AttentionDevices, HighDegreesOfLargeHeads) {
   }
 }
 
+TEST(AttentionDevices, AHeadOfDeit) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      check({.batch = 1, .heads = 1, .rows = 197, .keys = 197, .head_size = 64, .degree = 2, .device = device}, dtype);
+    }
+  }
+}
+
 TEST(AttentionDevices, CoefficientsOfZeroAndOne) {
   for (const Device device : other_devices()) {
     for (const auto form : {kTwoPass, kExplicit}) {
@@ -289,6 +297,27 @@ TEST(AttentionDevices, LengthsOfAnyTypeAndSize) {
     for (const double x : odd.select(0, 0).to_vector<double>()) EXPECT_EQ(x, 0);
     in.key_lengths = Tensor::from<int64_t>({3}, {0, 3, 5});
     expect_error([&] { attention(in, o); }, {"key_lengths", "cpu"});
+  }
+}
+
+TEST(AttentionDevices, NoKeysAndNoRows) {
+  for (const Device device : other_devices()) {
+    for (const auto form : {kTwoPass, kExplicit}) {
+      for (const auto& [rows, keys] : {std::pair<int64_t, int64_t>{3, 0}, {0, 3}}) {
+        AttentionInputs in;
+        in.q = random_tensor({2, rows, 8}, DType::f32, 1).to(device);
+        in.k = random_tensor({2, keys, 8}, DType::f32, 2).to(device);
+        in.v = random_tensor({2, keys, 8}, DType::f32, 3).to(device);
+        for (Tensor* t : {&in.q, &in.k, &in.v}) require_grad(*t);
+        AttentionOptions o;
+        o.form = form;
+        const Tensor y = attention(in, o);
+        backward(y, Tensor::full(y.shape(), 1, DType::f32, device));
+        for (const Tensor& t : {y, grad_of(in.q), grad_of(in.k), grad_of(in.v)}) {
+          for (const double x : t.to_vector<double>()) EXPECT_EQ(x, 0);
+        }
+      }
+    }
   }
 }
 

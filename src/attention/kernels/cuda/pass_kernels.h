@@ -111,7 +111,7 @@ struct ScoreGradient {
     const int length = c.length(work.b), b = work.b, h = work.h;
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
     const bool resident = a.own_slots == k;
-    // What the step before t = -1 and after t = 0 .. k - 1 multiplies.
+    // What a step multiplies: t = k - 1 .. 0 are the terms of dM, -1 the scores.
     const auto fetch = [&](int t, int first, int slot) {
       if (t < 0) {
         tiles.fetch_other(slot, a.other.rows(b, h), c.head_size, first, range.end);
