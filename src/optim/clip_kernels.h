@@ -11,9 +11,10 @@ inline constexpr double kNoClipNorm = std::numeric_limits<double>::infinity();
 
 template <DeviceType D>
 struct ClipKernels {
-  // figures f64 [2]: [0] becomes the L2 norm of `flat`. On a GPU [1] becomes clipped_factor() of it, or NaN where the
-  // norm is not finite; on the CPU it is left alone.
-  static void run(const Tensor& flat, double factor, double clip_norm, const Tensor& figures);
+  // figures f64 [3]: [0] becomes the L2 norm of `flat`, [2] the loss (f64 [1], undefined: 0). On a GPU [1] becomes
+  // clipped_factor() of the norm, or NaN where norm or loss are not finite; on the CPU it is left alone.
+  static void run(const Tensor& flat, double factor, double clip_norm, const Tensor& loss, const Tensor& figures);
+  static void add_loss(const Tensor& loss, const Tensor& sum);  // scalar f32 or f64, f64 [1]
 };
 
 // What clipping by norm multiplies gradients of the given norm by, if it is below 1.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/threads.h"
@@ -23,7 +24,7 @@ inline double sum_of_squares(const T* x, int64_t n) {
 }  // namespace
 
 template <>
-void ClipKernels<DeviceType::cpu>::run(const Tensor& flat, double, double, const Tensor& figures) {
+void ClipKernels<DeviceType::cpu>::run(const Tensor& flat, double, double, const Tensor& loss, const Tensor& figures) {
   const int64_t n = flat.numel(), blocks = (n + kSegmentElements - 1) / kSegmentElements;
   std::vector<double> sums(static_cast<size_t>(blocks));
   update::dispatch_master("l2_norm", flat, [&](auto zero) {
@@ -41,21 +42,30 @@ void ClipKernels<DeviceType::cpu>::run(const Tensor& flat, double, double, const
   double total = 0;
   for (const double sum : sums) total += sum;
   figures.data<double>()[0] = std::sqrt(total);
+  figures.data<double>()[2] = loss.defined() ? loss.item() : 0;
+}
+
+template <>
+void ClipKernels<DeviceType::cpu>::add_loss(const Tensor& loss, const Tensor& sum) {
+  sum.data<double>()[0] += loss.item();
 }
 
 namespace {
 
-// With [0] the norm, [1] the factor.
-Tensor clip_figures(const Tensor& flat, double factor, double clip_norm) {
+Tensor clip_figures(const Tensor& flat, double factor, double clip_norm, const Tensor& loss) {
   if (!flat.is_contiguous()) fail("l2_norm: needs a contiguous tensor, not {}", flat.shape().text());
-  const Tensor figures = Tensor::empty({2}, DType::f64, flat.device());
-  on_device("l2_norm", flat, [&](auto d) { ClipKernels<d>::run(flat, factor, clip_norm, figures); });
+  const Tensor figures = Tensor::empty({3}, DType::f64, flat.device());
+  on_device("l2_norm", flat, [&](auto d) { ClipKernels<d>::run(flat, factor, clip_norm, loss, figures); });
   return figures;
 }
 
 }  // namespace
 
-double l2_norm(const Tensor& flat) { return clip_figures(flat, 1, kNoClipNorm).slice(0, 0, 1).item(); }
+double l2_norm(const Tensor& flat) { return clip_figures(flat, 1, kNoClipNorm, {}).slice(0, 0, 1).item(); }
+
+void LossSum::add(const Tensor& loss) {
+  on_device("loss", sum_, [&](auto d) { ClipKernels<d>::add_loss(loss, sum_); });
+}
 
 void ClipConfig::describe(config::Schema& s) {
   s.field("clip_norm", clip_norm)
@@ -70,26 +80,29 @@ void ClipConfig::describe(config::Schema& s) {
       .source("torch.nn.utils.clip_grad_value_");
 }
 
-ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor) {
+ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor, const Tensor& loss) {
   const Tensor& grads = store.flat_grads();
   ClipResult result;
   result.clip_norm_ = config.clip_norm.value_or(kNoClipNorm);
   result.factor_ = factor;
-  result.figures_ = clip_figures(grads, factor, result.clip_norm_);
+  result.figures_ = clip_figures(grads, factor, result.clip_norm_, loss);
   if (config.clip_value) result.scale.limit = *config.clip_value;
   if (is_on_cpu(grads)) {
-    result.scale.factor = clipped_factor(result.norm(), factor, result.clip_norm_);
+    result.scale.factor = result.finite() ? clipped_factor(result.norm(), factor, result.clip_norm_)
+                                          : std::numeric_limits<double>::quiet_NaN();
   } else {
     result.scale.on_device = result.figures_.slice(0, 1, 2);
   }
   return result;
 }
 
-double ClipResult::norm() const {
-  if (!norm_) norm_ = figures_.slice(0, 0, 1).item() * std::abs(factor_);
-  return *norm_;
+const std::vector<double>& ClipResult::figures() const {
+  if (read_.empty()) read_ = figures_.to(Device{}).to_vector<double>();
+  return read_;
 }
-bool ClipResult::finite() const { return std::isfinite(norm()); }
+double ClipResult::norm() const { return figures()[0] * std::abs(factor_); }
+double ClipResult::loss() const { return figures()[2]; }
+bool ClipResult::finite() const { return std::isfinite(norm()) && std::isfinite(loss()); }
 bool ClipResult::clipped() const { return shrink_of(norm(), clip_norm_) < 1; }
 
 }  // namespace gfsa

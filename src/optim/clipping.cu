@@ -27,16 +27,24 @@ struct Finish {
   static constexpr const char* kName = "clip";
   static constexpr int kMaxThreads = kUpdateThreads;
   GFSA_DEVICE void operator()(Global<const double> sums, int64_t blocks, double factor, double clip_norm,
-                              Global<double> figures) const {
+                              Global<const double> loss, Global<double> figures) const {
     GFSA_SHARED(double, scratch, 32);
     double sum = 0;
     for (int64_t b = thread_x(); b < blocks; b += kUpdateThreads) sum += load(sums, b);
     const double norm = sqrt(block_sum(sum, scratch));
     if (thread_x() != 0) return;
-    const double of_scaled = norm * fabs(factor);
+    const double of_scaled = norm * fabs(factor), at_loss = loss != nullptr ? load(loss, 0) : 0.0;
     store(figures, 0, norm);
     // Infinity and NaN less themselves are NaN.
-    store(figures, 1, clipped_factor(of_scaled, factor, clip_norm) + (of_scaled - of_scaled));
+    store(figures, 1, clipped_factor(of_scaled, factor, clip_norm) + (of_scaled - of_scaled) + (at_loss - at_loss));
+    store(figures, 2, at_loss);
+  }
+};
+
+struct AddLoss {
+  static constexpr const char* kName = "add_loss";
+  GFSA_DEVICE void operator()(Global<const float> loss, Global<double> sum) const {
+    store(sum, 0, load(sum, 0) + static_cast<double>(load(loss, 0)));
   }
 };
 
@@ -47,7 +55,8 @@ namespace gfsa {
 using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
-void ClipKernels<D>::run(const Tensor& flat, double factor, double clip_norm, const Tensor& figures) {
+void ClipKernels<D>::run(const Tensor& flat, double factor, double clip_norm, const Tensor& loss,
+                         const Tensor& figures) {
   if (flat.dtype() != DType::f32) fail("l2_norm: on a GPU takes f32, not {}; use device: cpu", name_of(flat.dtype()));
   const int64_t n = flat.numel(), blocks = blocks_for(n, kSegmentElements);
   const float* x = flat.data<float>();
@@ -58,7 +67,13 @@ void ClipKernels<D>::run(const Tensor& flat, double factor, double clip_norm, co
     };
     with_row_vectors(n, start, x);
   }
-  launch(Finish{}, a_block_each("l2_norm", 1), sums.data<double>(), blocks, factor, clip_norm, figures.data<double>());
+  launch(Finish{}, a_block_each("l2_norm", 1), sums.data<double>(), blocks, factor, clip_norm,
+         loss.defined() ? loss.data<double>() : nullptr, figures.data<double>());
+}
+
+template <DeviceType D>
+void ClipKernels<D>::add_loss(const Tensor& loss, const Tensor& sum) {
+  launch(AddLoss{}, {.grid = {1}, .block = {1}, .op = "loss"}, loss.data<float>(), sum.data<double>());
 }
 
 template struct ClipKernels<GFSA_DEVICE_TYPE>;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "config/schema.h"
 #include "optim/optimizer.h"
@@ -22,25 +23,38 @@ struct ClipConfig {
   void describe(config::Schema& s);
 };
 
+// The losses of a step's batches, added up in f64 where they live. Does not wait for a GPU.
+class LossSum {
+ public:
+  explicit LossSum(Device device) : sum_(Tensor::zeros({1}, DType::f64, device)) {}
+  void add(const Tensor& loss);  // a scalar
+  const Tensor& sum() const { return sum_; }
+
+ private:
+  Tensor sum_;
+};
+
 class ClipResult {
  public:
-  GradientScale scale;  // for Optimizer::step
+  GradientScale scale;  // for Optimizer::step and Ema::update, which change nothing if norm or loss are not finite
 
   // The first of these to be called waits for a GPU; `scale` can go into a step before that.
   double norm() const;   // of the gradients times clip's factor, before clipping
-  bool finite() const;   // if not, `scale` is of no use on the CPU; on a GPU a step with it changes nothing
+  double loss() const;   // what clip() was given, else 0
+  bool finite() const;   // both are
   bool clipped() const;  // by norm
 
  private:
-  friend ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor);
+  friend ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor, const Tensor& loss);
+  const std::vector<double>& figures() const;
   Tensor figures_;  // ClipKernels
   double clip_norm_ = 0, factor_ = 1;
-  mutable std::optional<double> norm_;
+  mutable std::vector<double> read_;
 };
 
 // factor: what every gradient is to be multiplied by beforehand (1 / accumulated batches, 1 / loss scale). By norm as
 // torch.nn.utils.clip_grad_norm_: factor min(1, clip_norm / (norm + 1e-6)); by value as clip_grad_value_, after it.
-// Does not wait for a GPU.
-ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor = 1);
+// loss: LossSum::sum(). Does not wait for a GPU.
+ClipResult clip(const ParameterStore& store, const ClipConfig& config, double factor = 1, const Tensor& loss = {});
 
 }  // namespace gfsa

@@ -18,6 +18,17 @@ constexpr int64_t kGrain = 32768;  // elements a thread should have at least
 }  // namespace
 
 template <>
+void EmaKernels<DeviceType::cpu>::update(const Tensor& average, const Tensor& value, double decay, const Tensor&) {
+  update::dispatch_master("ema", average, [&](auto zero) {
+    using T = decltype(zero);
+    const T keep = T(decay), weight = T(1 - decay);
+    pointwise(
+        average.numel(), average.data<T>(), [=](T old, T now) { return averaged(keep, weight, old, now); },
+        average.data<T>(), value.data<T>());
+  });
+}
+
+template <>
 void EmaKernels<DeviceType::cpu>::swap(const Tensor& a, const Tensor& b) {
   update::dispatch_master("ema", a, [&](auto zero) {
     using T = decltype(zero);
@@ -61,18 +72,12 @@ void Ema::reset() {
   average_.copy_from(store_.flat_values());
 }
 
-void Ema::update(int64_t step) {
+void Ema::update(int64_t step, const GradientScale& scale) {
   require_not_swapped("update");
+  if (std::isnan(scale.factor)) return;
   const double decay = config_.decay_at(step);
-  const auto run = [&](auto zero) {
-    using T = decltype(zero);
-    map<T, T, T>("ema", Average<T>{T(decay), T(1 - decay)}, average_, average_, store_.flat_values());
-  };
-  if (average_.dtype() == DType::f64) {
-    run(double{});
-  } else {
-    run(float{});
-  }
+  on_device("ema", average_,
+            [&](auto d) { EmaKernels<d>::update(average_, store_.flat_values(), decay, scale.on_device); });
 }
 
 void Ema::swap() {

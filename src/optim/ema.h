@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "optim/optimizer.h"
 #include "params/parameters.h"
 
 namespace gfsa {
@@ -32,7 +33,8 @@ class Ema {
   Ema& operator=(const Ema&) = delete;
 
   // average = d average + (1 - d) value, d = decay_at(step). One pass: reads both, writes the average.
-  void update(int64_t step);
+  // scale: what the optimizer's step was given; if it is NaN, neither changes anything.
+  void update(int64_t step, const GradientScale& scale = {});
   // Forgets: the average is the store's values again (after weights were loaded).
   void reset();
 

@@ -5,17 +5,17 @@
 
 namespace gfsa {
 
-// For map().
 template <class T>
-struct Average {
-  T decay, weight;
-  constexpr T operator()(T average, T value) const { return decay * average + weight * value; }
-};
+constexpr T averaged(T decay, T weight, T average, T value) {
+  return decay * average + weight * value;
+}
 
+// Contiguous tensors of one shape and dtype.
 template <DeviceType D>
 struct EmaKernels {
-  // Exchanges the elements of two contiguous tensors of one shape and dtype.
-  static void swap(const Tensor& a, const Tensor& b);
+  // average = decay average + (1 - decay) value; on a GPU nothing where `scale` (f64 [1], may be undefined) holds NaN.
+  static void update(const Tensor& average, const Tensor& value, double decay, const Tensor& scale);
+  static void swap(const Tensor& a, const Tensor& b);  // exchanges their elements
 };
 
 }  // namespace gfsa

@@ -1,6 +1,7 @@
 #include "optim/optimizer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -71,7 +72,12 @@ int64_t* Optimizer::step_count() const {
   return state_.front().second.data<int64_t>();
 }
 
-void Optimizer::step(double lr, const GradientScale& scale) { update({lr, scale, ++*step_count()}); }
+void Optimizer::step(double lr, const GradientScale& scale) {
+  ++*step_count();
+  if (!std::isnan(scale.factor)) update({lr, scale, steps()});
+}
+
+void Optimizer::take_back_step() { --*step_count(); }
 
 uint64_t Optimizer::state_bytes() const {
   uint64_t bytes = 0;

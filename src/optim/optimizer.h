@@ -51,6 +51,8 @@ class Optimizer {
   void bind(const ParameterStore& store, std::vector<ParameterGroup> groups);
   // One update with every group's learning rate lr * lr_factor. Does not wait for a GPU.
   void step(double lr, const GradientScale& scale = {});
+  // After a step whose scale turned out to be NaN, so that it changed nothing but steps().
+  void take_back_step();
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   int64_t steps() const { return *step_count(); }

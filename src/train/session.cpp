@@ -109,34 +109,39 @@ std::vector<data::Batch> Session::next_batches() {
   return batches;
 }
 
-std::vector<Tensor> Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
-                                                  const std::function<void(size_t)>& before) {
-  std::vector<Tensor> losses;
+Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                                     const std::function<void(size_t)>& before) {
   ForwardContext c = context();
+  LossSum losses(c.device);
   store.clear_grads();
   for (size_t i = 0; i < batches.size(); ++i) {
     if (before) before(i);
     const Tensor loss = config.task->loss(batches[i].to(c.device), c, static_cast<double>(samples));
     backward(loss);
-    losses.push_back(loss.detach());
+    losses.add(loss.detach());
     c.sample0 += static_cast<uint32_t>(batches[i].size);
   }
   store.complete_grads();
-  return losses;
-}
-
-ClipResult Session::read_gradients(const std::vector<Tensor>& losses, StepFigures& figures) const {
-  const ClipResult clipped = clip(store, config.train.clip);
-  for (const Tensor& loss : losses) figures.loss += loss.item();
-  figures.grad_norm = clipped.norm();
-  return clipped;
+  return losses.sum();
 }
 
 StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
   StepFigures figures;
   for (const auto& batch : batches) figures.samples += batch.size;
-  const ClipResult clipped = read_gradients(accumulate_gradients(batches, figures.samples), figures);
-  if (!std::isfinite(figures.loss) || !clipped.finite()) {
+  const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
+  figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
+  // All of the step is on its way before the host asks how it went: on a GPU that is the step's only wait. An update by
+  // gradients that are not finite changes nothing.
+  const ClipResult clipped = clip(store, config.train.clip, 1, accumulate_gradients(batches, figures.samples));
+  optimizer->step(figures.learning_rate, clipped.scale);
+  if (ema) ema->update(optimizer->steps(), clipped.scale);
+  // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
+  // not depend on when a signal asked for a checkpoint.
+  const StateFlags flags = flag_state();
+  figures.loss = clipped.loss();
+  figures.grad_norm = clipped.norm();
+  if (!clipped.finite()) {
+    optimizer->take_back_step();
     NonFinite report = begin_report(figures, batches);
     const auto rerun = [&](const std::function<void(size_t)>& before) {
       accumulate_gradients(batches, figures.samples, before);
@@ -149,13 +154,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
         fmt::format("{}. The weights are as before this step. {}, or see train.on_non_finite", report.text(), advice),
         report);
   }
-  const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
-  figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
-  optimizer->step(figures.learning_rate, clipped.scale);
-  if (ema) ema->update(optimizer->steps());
-  // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
-  // not depend on when a signal asked for a checkpoint.
-  if (const auto bad = first_not_finite_state()) {
+  if (const auto bad = first_not_finite_state(flags)) {
     NonFinite report = begin_report(figures, batches);
     report.phase = "optimizer";
     report.op = optimizer_registry().name_of(*optimizer);
@@ -217,21 +216,26 @@ std::vector<data::SkippedSample> Session::skipped() const {
   return loader_ ? loader_->skipped() : std::vector<data::SkippedSample>{};
 }
 
-std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite_state() const {
+Session::StateFlags Session::flag_state() const {
+  StateFlags state;
   // Laid out as the flat buffers, or of a shape of its own.
-  std::vector<std::pair<std::string, Tensor>> all;
   for (const auto& [name, tensor] : optimizer->state()) {
-    if (is_floating(tensor.dtype())) all.emplace_back("optimizer state " + name, tensor);
+    if (is_floating(tensor.dtype())) state.tensors.emplace_back("optimizer state " + name, tensor);
   }
-  all.emplace_back("", store.flat_values());
-  if (ema) all.emplace_back("ema", ema->flat());
+  state.tensors.emplace_back("", store.flat_values());
+  if (ema) state.tensors.emplace_back("ema", ema->flat());
   std::vector<Tensor> tensors;
-  for (const auto& entry : all) tensors.push_back(entry.second);
-  const auto flags = not_finite_flags(tensors).to_vector<int32_t>();  // the step's second wait for the device
+  for (const auto& entry : state.tensors) tensors.push_back(entry.second);
+  state.flags = not_finite_flags(tensors);
+  return state;
+}
+
+std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite_state(const StateFlags& state) const {
+  const auto flags = state.flags.to_vector<int32_t>();
   const auto bad = std::find(flags.begin(), flags.end(), 1);
   if (bad == flags.end()) return std::nullopt;
 
-  const auto& [what, device_tensor] = all[static_cast<size_t>(bad - flags.begin())];
+  const auto& [what, device_tensor] = state.tensors[static_cast<size_t>(bad - flags.begin())];
   const Tensor tensor = device_tensor.to(Device{});
   if (!(tensor.shape() == store.flat_values().shape())) {
     return std::make_pair(*describe_not_finite(what, tensor), std::string());
@@ -247,7 +251,7 @@ std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite
 }
 
 std::string Session::first_not_finite_tensor() const {
-  const auto bad = first_not_finite_state();
+  const auto bad = first_not_finite_state(flag_state());
   return bad ? bad->first.name : "";
 }
 

@@ -75,14 +75,19 @@ class Session {
  private:
   ForwardContext context() const;
   void load(const LoadedCheckpoint& checkpoint);
-  // Forward and backward of all batches: their losses, and gradients in the store. before(i): ahead of batch i.
-  std::vector<Tensor> accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
-                                           const std::function<void(size_t)>& before = {});
-  // Into the figures: the step's loss and gradient norm. The first of two places where a step waits for its device; the
-  // other is first_not_finite_state().
-  ClipResult read_gradients(const std::vector<Tensor>& losses, StepFigures& figures) const;
-  // By phase of the update: state first, as values are made from it.
-  std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state() const;  // and its parameter
+  // Forward and backward of all batches: the sum of their losses, and gradients in the store. before(i): ahead of batch
+  // i. Does not wait for the device.
+  Tensor accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+                              const std::function<void(size_t)>& before = {});
+  // Every floating tensor of the update's phase, state first, as values are made from it; and flags of those that are
+  // not finite, still on the device.
+  struct StateFlags {
+    std::vector<std::pair<std::string, Tensor>> tensors;
+    Tensor flags;
+  };
+  StateFlags flag_state() const;
+  // The first that is not finite, and its parameter. Waits for the device.
+  std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state(const StateFlags& state) const;
   NonFinite begin_report(const StepFigures& figures, const std::vector<data::Batch>& batches) const;
   void go_behind(int64_t batches, int64_t samples);
   void pass_over(const NonFinite& bad);
