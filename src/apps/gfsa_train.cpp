@@ -118,17 +118,17 @@ int run_seeds(const Arguments& a) {
   return tasks::train_seeds(request);
 }
 
+int show(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  return kExitDone;
+}
+
 int run(Arguments a) {
   sort_out(a);
   train::RunConfig config(tasks::task_registry());
-  if (a.help_option->count() > 0) {
-    std::fputs((a.help_key.empty() ? config::help(config) : config::help(config, a.help_key)).c_str(), stdout);
-    return kExitDone;
-  }
-  if (a.devices) {
-    std::fputs(train::device_table().c_str(), stdout);
-    return kExitDone;
-  }
+  if (a.help_option->count() > 0)
+    return show(a.help_key.empty() ? config::help(config) : config::help(config, a.help_key));
+  if (a.devices) return show(train::device_table());
   if (!a.seeds.empty() || (!a.resume.empty() && tasks::holds_seed_runs(a.resume))) return run_seeds(a);
   const auto resolved = config::load(config, config_file(a), a.overrides);
   if (!a.resume.empty()) {
@@ -136,10 +136,7 @@ int run(Arguments a) {
   } else if (config.run_dir.empty()) {
     config.run_dir = train::default_run_dir(resolved.file);
   }
-  if (a.print_config) {
-    std::fputs(config::print_config_with_origins(config, resolved).c_str(), stdout);
-    return kExitDone;
-  }
+  if (a.print_config) return show(config::print_config_with_origins(config, resolved));
   train::apply_machine_settings(config, resolved);
   if (a.benchmark > 0) return train::run_benchmark(config, a.benchmark);
   if (a.dry_run) return train::dry_run(config);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/arena.h"
+#include "support/op_case.h"
 #include "tasks/tiny_run.h"
 #include "train/checkpoint/writer.h"
 #include "train/evaluate.h"
@@ -107,6 +108,23 @@ TEST(MemoryEstimate, IsWithinFivePercentOfTheMeasuredPeak) {
   }
 }
 
+// On a device with memory of its own, that and the host's apart.
+TEST(MemoryEstimate, OfADeviceIsWithinFivePercentToo) {
+  for (const Device device : test::other_devices()) {
+    for (const std::string batch : {"train.batch_size=4", "train.batch_size=16"}) {
+      Trial trial({batch, "device=" + device.text(), "data.val_size=33", "data.train_size=64"});
+      const MemoryEstimate e = trial.estimate();
+      EXPECT_EQ(e.device, device.text());
+      arena(device).reset_peak();
+      const uint64_t on_host = measured_peak(trial, e), there = arena(device).figures().peak;
+      const auto table = train::memory_table(e, on_host, train::process_memory().peak, there);
+      EXPECT_NEAR(static_cast<double>(e.device_peak()) / static_cast<double>(there), 1, 0.05) << table;
+      EXPECT_NEAR(static_cast<double>(e.tensor_peak()) / static_cast<double>(on_host), 1, 0.05) << table;
+      EXPECT_THAT(table, AllOf(HasSubstr("tensors on " + device.text()), HasSubstr("tensors on the host")));
+    }
+  }
+}
+
 // How far the loader gets ahead is a matter of time; no further than the estimate says.
 TEST(MemoryEstimate, CountsBatchesThatAreMadeAhead) {
   Trial trial({"data.prefetch=6", "data.workers=2", "train.batch_size=16"});
@@ -161,6 +179,32 @@ TEST(RequireMemory, RefusesWithNumbersAndAdvice) {
                     HasSubstr("lower data.cache_mb")));
 }
 
+TEST(RequireMemory, SpeaksOfTheDeviceThatIsFull) {
+  MemoryEstimate e;
+  e.device = "cuda:0";
+  e.weights = e.gradients = 100 * kMiB;
+  e.optimizer = 200 * kMiB;
+  e.activations = 3000 * kMiB;
+  e.eval_forward = 500 * kMiB;
+  e.train_batches = 50 * kMiB;
+  e.batch_size = 256;
+  EXPECT_EQ(e.device_peak(), 3400 * kMiB);
+  EXPECT_EQ(e.tensor_peak(), 50 * kMiB);
+  const train::AvailableMemory host{60 * kMiB, "available on this machine"};
+  EXPECT_NO_THROW(train::require_memory(e, {}, host, {3000 * kMiB, "free on cuda:0"}));
+  EXPECT_THAT(refusal([&] {
+                train::require_memory(e, {}, host, {3000 * kMiB - 1, "free on cuda:0"});
+              }),
+              AllOf(HasSubstr("memory of cuda:0: this run would take 3.3 GiB at its peak, 2.9 GiB more than now, but "
+                              "only 2.9 GiB are free on cuda:0"),
+                    HasSubstr("400.0 MiB weights"), HasSubstr("lower train.batch_size (256"),
+                    Not(HasSubstr("make the model smaller"))));
+  EXPECT_THAT(refusal([&] {
+                train::require_memory(e, {}, {40 * kMiB, "available on this machine"}, {});
+              }),
+              AllOf(HasSubstr("memory: this run would take 50.0 MiB"), HasSubstr("available on this machine")));
+}
+
 TEST(RequireMemory, RefusesWeightsBeforeTheyAreTaken) {
   train::RunConfig config(task_registry());
   config::load_text(config, kConfig);
@@ -177,6 +221,12 @@ TEST(RequireMemory, RefusesWeightsBeforeTheyAreTaken) {
                 Trial t({"model.width=262144", "model.heads=2"});
               }),
               AllOf(HasSubstr("memory: "), HasSubstr("make the model smaller")));
+  for (const Device device : test::other_devices()) {
+    EXPECT_THAT(refusal([&] {
+                  Trial t({"model.width=262144", "model.heads=2", "device=" + device.text()});
+                }),
+                AllOf(HasSubstr("free on " + device.text()), HasSubstr("make the model smaller")));
+  }
 }
 
 TEST(MachineMemory, IsRead) {
