@@ -23,7 +23,7 @@ void apply_machine_settings(const RunConfig& config, const config::Resolved& res
             origin == resolved.origins.end() ? "" : origin->second + ": ", config.device, why);
 }
 
-Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c) {
+Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c), feed_(c.placement()) {
   Task& task = *config.task;
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
   require_memory_for_state(store, config, available_memory(config.placement()));
@@ -93,7 +93,11 @@ ForwardContext Session::context() const {
 std::vector<data::Batch> Session::next_batches() {
   // Also after a step that failed: its batches have left the loader, but the run stands before it.
   const data::LoaderPosition wanted{position.epoch, position.batch};
-  if (!loader_ || !(loader_->position() == wanted)) {
+  const auto stands_at = [&] {
+    return ahead_ ? data::LoaderPosition{ahead_->epoch, ahead_->index} : loader_->position();
+  };
+  if (!loader_ || !(stands_at() == wanted)) {
+    ahead_.reset();
     loader_.reset();  // its threads end before those of the next one start
     loader_ =
         std::make_unique<data::Loader>(config.task->train_batches(), *order_, config.task->loader_config(), wanted);
@@ -102,11 +106,21 @@ std::vector<data::Batch> Session::next_batches() {
   const int64_t left = order_->batches(position.epoch) - position.batch;
   std::vector<data::Batch> batches;
   for (int64_t i = 0; i < std::min(config.train.accumulate, left); ++i) {
-    auto batch = loader_->next();
+    auto batch = ahead_ ? std::exchange(ahead_, {}) : loader_->next();
     if (!batch) fail("the data loader ended before the run did");
     batches.push_back(std::move(*batch));
   }
   return batches;
+}
+
+void Session::look_ahead() {
+  if (config.placement().type == DeviceType::cpu || ahead_ || position.step + 1 >= total_steps_) return;
+  try {
+    ahead_ = loader_->next();
+  } catch (const Error&) {
+    return;  // the next step asks again, and gets the same
+  }
+  if (ahead_) feed_.prefetch(*ahead_);
 }
 
 Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
@@ -116,8 +130,9 @@ Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches, in
   store.clear_grads();
   for (size_t i = 0; i < batches.size(); ++i) {
     if (before) before(i);
-    const Tensor loss = config.task->loss(batches[i].to(c.device), c, static_cast<double>(samples));
+    const Tensor loss = config.task->loss(feed_.deliver(batches[i]), c, static_cast<double>(samples));
     backward(loss);
+    if (i + 1 < batches.size()) feed_.prefetch(batches[i + 1]);
     losses.add(loss.detach());
     c.sample0 += static_cast<uint32_t>(batches[i].size);
   }
@@ -125,7 +140,7 @@ Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches, in
   return losses.sum();
 }
 
-StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
+StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std::function<void()>& meanwhile) {
   StepFigures figures;
   for (const auto& batch : batches) figures.samples += batch.size;
   const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
@@ -138,6 +153,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
   // not depend on when a signal asked for a checkpoint.
   const StateFlags flags = flag_state();
+  if (meanwhile) meanwhile();
   figures.loss = clipped.loss();
   figures.grad_norm = clipped.norm();
   if (!clipped.finite()) {
@@ -168,7 +184,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches) {
 StepFigures Session::step() {
   const double start = monotonic_seconds();
   const auto batches = next_batches();
-  const StepFigures figures = step_on(batches);
+  const StepFigures figures = step_on(batches, [this] { look_ahead(); });
   go_behind(static_cast<int64_t>(batches.size()), figures.samples);
   if (config.train.on_non_finite != "rollback") position.non_finite_in_a_row = 0;
   position.train_seconds += monotonic_seconds() - start;

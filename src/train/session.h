@@ -9,6 +9,7 @@
 
 #include "config/reader.h"
 #include "train/checkpoint/store.h"
+#include "train/device_feed.h"
 #include "train/non_finite.h"
 #include "train/run_config.h"
 
@@ -51,8 +52,9 @@ class Session {
   // The checkpoint of this position is the one to roll back to from now on. Kept in the position, so that checkpoints
   // that signals ask for change nothing about a run that rolls back.
   void mark_rollback_point();
-  // The same on batches that are given, on the CPU; the position stays (benchmarks).
-  StepFigures step_on(const std::vector<data::Batch>& batches);
+  // The same on batches that are given, on the CPU; the position stays (benchmarks). meanwhile: called when all of the
+  // step is queued, before the host waits for it.
+  StepFigures step_on(const std::vector<data::Batch>& batches, const std::function<void()>& meanwhile = {});
   // The batches of the next step: train.accumulate of them, or the epoch's rest where that is less. The position stays,
   // so that a second call gives the same.
   std::vector<data::Batch> next_batches();
@@ -88,12 +90,16 @@ class Session {
   StateFlags flag_state() const;
   // The first that is not finite, and its parameter. Waits for the device.
   std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state(const StateFlags& state) const;
+  // The next step's first batch, on its way to a GPU.
+  void look_ahead();
   NonFinite begin_report(const StepFigures& figures, const std::vector<data::Batch>& batches) const;
   void go_behind(int64_t batches, int64_t samples);
   void pass_over(const NonFinite& bad);
 
   std::unique_ptr<data::BatchOrder> order_;
   std::unique_ptr<data::Loader> loader_;
+  std::optional<data::Batch> ahead_;  // has left the loader for a step to come
+  DeviceFeed feed_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1;
 };
 
