@@ -94,7 +94,8 @@ TEST_F(TrainCliTest, DevicesListsWhatIsThereAndWhyTheOthersAreNot) {
                                 HasSubstr("\nemulated ")));
   for (const Device device : {Device{DeviceType::cuda, 0}, Device{DeviceType::emulated, 0}}) {
     const std::string why = why_not(device);
-    EXPECT_EQ(result.out.find("no: " + why) != std::string::npos, !why.empty()) << device.text();
+    const std::string line = fmt::format("\n{:<10}  no: {}", device.text(), why);
+    EXPECT_EQ(result.out.find(line) != std::string::npos, !why.empty()) << device.text();
   }
 }
 
