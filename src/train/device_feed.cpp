@@ -36,7 +36,9 @@ DeviceFeed::~DeviceFeed() {
 }
 
 void DeviceFeed::in_use_until_now() {
-  if (delivered_ != nullptr) runtime_->record(delivered_->used, {});
+  if (delivered_ == nullptr) return;
+  runtime_->record(delivered_->used, {});
+  delivered_->source = {};
   delivered_ = nullptr;
 }
 

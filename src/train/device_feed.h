@@ -26,7 +26,7 @@ class DeviceFeed {
 
  private:
   struct Slot {
-    Tensor source;  // the first tensor of the batch that it holds, on the CPU; undefined: it holds none
+    Tensor source;  // the first tensor of the batch that it holds, on the CPU; undefined: none that may be asked for
     data::Batch batch;
     void* pinned = nullptr;
     size_t pinned_bytes = 0;

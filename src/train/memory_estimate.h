@@ -27,6 +27,9 @@ struct MemoryEstimate {
   uint64_t activations = 0;    // of forward and backward, beside all of the above
   uint64_t eval_batches = 0;   // of an evaluation and its loader; the training loader's wait meanwhile
   uint64_t eval_forward = 0;
+  // Of a device: a batch that is ahead of its step, there and, in train_batches, on the host. Two such pieces of memory
+  // are kept there (train/device_feed.h); a step computes in one of them.
+  uint64_t fed = 0;
   uint64_t waiting_batches = 0;  // of train_batches: those that are in the loader during an evaluation
   uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint/writer.h)
   bool snapshot_stays = false;   // a checkpoint is due before the last step: the copy's memory stays beside training
@@ -42,7 +45,9 @@ struct MemoryEstimate {
 
   uint64_t state() const { return weights + gradients + optimizer + average; }
   // The peak of the device's arena; 0 if it has no memory of its own.
-  uint64_t device_peak() const { return device.empty() ? 0 : state() + std::max(activations, eval_forward); }
+  uint64_t device_peak() const {
+    return device.empty() ? 0 : state() + fed + std::max(activations, eval_forward + fed);
+  }
   // In the host's arena, by what goes on.
   uint64_t on_host(uint64_t bytes) const { return device.empty() ? bytes : 0; }
   uint64_t standing() const { return on_host(state()) + (snapshot_stays ? snapshot : 0); }

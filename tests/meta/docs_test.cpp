@@ -35,7 +35,7 @@ TEST(Docs, AddingShowsTheExamplesAsTheyAre) {
     inside = true;
   }
   expect_source("docs/adding.md", fresh);
-  const auto examples = project_files("tests/meta/examples", {".h", ".cpp"});
+  const auto examples = project_files("tests/meta/examples", {".h", ".cpp", ".cu"});
   EXPECT_EQ(shown, std::set<std::string>(examples.begin(), examples.end()));
 }
 
