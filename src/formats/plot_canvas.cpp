@@ -127,7 +127,10 @@ std::string Canvas::png() {
   cairo_surface_flush(surface_);
   cairo_status_t status = cairo_status(cairo_);
   if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_write_to_png_stream(surface_, append_png, &out);
-  if (status != CAIRO_STATUS_SUCCESS) fail("plot: cairo: {}", cairo_status_to_string(status));
+  if (status != CAIRO_STATUS_SUCCESS) {
+    fail("plot: cairo: {}{}", cairo_status_to_string(status),
+         status == CAIRO_STATUS_PNG_ERROR ? ", which gives no reason (out of memory?)" : "");
+  }
   return out;
 }
 

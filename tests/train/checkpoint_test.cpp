@@ -43,6 +43,11 @@ TEST_F(CheckpointTest, ComesBackAsItWas) {
   EXPECT_TRUE(std::isnan(c.position.last_eval[1].second));
   EXPECT_EQ(c.model.at("w").to_vector<float>(), std::vector<float>(6, 7));
   EXPECT_TRUE(c.ema.empty());
+  // Only files of tensors have a header in the manifest.
+  const std::string manifest = env_.read(path + "/manifest.json");
+  size_t headers = 0;
+  for (size_t at = 0; (at = manifest.find("\"header\"", at)) != std::string::npos; ++at) ++headers;
+  EXPECT_EQ(headers, 2u);
 }
 
 TEST_F(CheckpointTest, KeepsTheNewestAndTheBest) {
@@ -190,6 +195,7 @@ TEST(Position, TheBestIsFiniteAndBetter) {
   EXPECT_EQ(p.best_step, 2);
   EXPECT_TRUE(p.note_if_best({{"loss", 0.5}}, less));
   EXPECT_FALSE(p.note_if_best({{"loss", 0.6}}, less));
+  EXPECT_FALSE(p.note_if_best({{"loss", 0.5}}, less));
 }
 
 TEST(Position, AStateThatIsNoneIsToldWithItsFile) {

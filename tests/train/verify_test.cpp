@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/strings.h"
 #include "base/threads.h"
 #include "config/printer.h"
 #include "train/tiny_checkpoint.h"
@@ -48,7 +49,11 @@ TEST_F(VerifyTest, AWholeRunIsGood) {
   EXPECT_EQ(details.at("config.yaml"), "task fake, seed 3");
   EXPECT_EQ(details.at("metrics.jsonl"), "21 rows");
   EXPECT_THAT(details.at("environment.json"), HasSubstr("version "));
-  EXPECT_THAT(details.at("checkpoints/step-00000012"), HasSubstr("step 12, "));
+  uint64_t bytes = 0;  // of all files but the manifest, which cannot name its own size
+  for (const auto& name : env_.list(checkpoints_ + "/step-00000012")) {
+    if (name != "manifest.json") bytes += env_.open(checkpoints_ + "/step-00000012/" + name)->size();
+  }
+  EXPECT_EQ(details.at("checkpoints/step-00000012"), "step 12, " + human_bytes(static_cast<double>(bytes)));
   EXPECT_THAT(to_text(rows), AllOf(HasSubstr("config.yaml"), HasSubstr("  good  "), HasSubstr("the run is whole\n")));
 }
 
