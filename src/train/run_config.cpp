@@ -127,6 +127,11 @@ void RunConfig::describe(config::Schema& s) {
   s.field("precision", precision)
       .choices({"f32", "bf16"})
       .doc("Type of activations in matrix products; weights, norms, softmax and loss stay f32.");
+  s.field("tf32", tf32)
+      .doc(
+          "On a GPU, let the f32 matrix products of linear layers round what they multiply to TF32 (10 bits of "
+          "mantissa) for "
+          "tensor cores.");
   s.field("device", device)
       .not_empty()
       .resume_may_change()

@@ -63,6 +63,7 @@ struct RunConfig {
   std::vector<std::string> init_optional;
   int64_t seed = 0;
   std::string precision = "f32";
+  bool tf32 = false;
   std::string device = "cpu";
   int threads = 0;
   bool deterministic = true;

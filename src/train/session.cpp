@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "core/device.h"
+#include "ops/gemm.h"
 #include "optim/registry.h"
 #include "train/finite.h"
 #include "train/memory_estimate.h"
@@ -16,6 +17,7 @@ namespace gfsa::train {
 
 void apply_machine_settings(const RunConfig& config, const config::Resolved& resolved) {
   set_threads(config.threads);
+  allow_tf32(config.tf32);
   const std::string why = why_not(config.placement());
   if (why.empty()) return;
   const auto origin = resolved.origins.find("device");

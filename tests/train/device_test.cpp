@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "ops/gemm.h"
 #include "support/op_case.h"
 #include "support/temporary_folder.h"
 #include "train/checkpoint/writer.h"
@@ -201,6 +202,13 @@ TEST(MachineSettings, ADeviceThatIsNotThereIsRefusedWithItsPlace) {
   EXPECT_THAT(message_of([] { fake_config({"device=tpu"}); }),
               HasSubstr("command line: device: 'tpu' is not a device, expected cpu, cuda, cuda:N or emulated"));
   for (const Device device : other_devices()) EXPECT_NO_THROW(apply_machine_settings(*fake_config({on(device)})));
+}
+
+TEST(MachineSettings, TurnTf32OnAndOff) {
+  for (const bool on : {true, false}) {
+    apply_machine_settings(*fake_config({fmt::format("tf32={}", on)}));
+    EXPECT_EQ(tf32_allowed(), on);
+  }
 }
 
 TEST(DeviceTable, HasALineForEachDevice) {
