@@ -60,7 +60,7 @@ def short(name):
         if (c == "," and depth == 0) or depth < 0:
             inside = inside[:i]
             break
-    inside = inside.replace("(anonymous namespace)::", "").replace("gfsa::", "").replace("cuda::", "")
+    inside = re.sub(r"\(anonymous namespace\)::|gfsa::|cuda::|emulated::", "", inside)
     return re.sub(r"\((?:int|bool|long|unsigned int)\)|(?<=\d)l\b", "", inside).replace("(Activation)", "activation ").strip()
 
 
@@ -118,7 +118,7 @@ def main():
             row = rows.setdefault((str(source.relative_to(ROOT)) if source.is_relative_to(ROOT) else str(source), kernel), {})
             row[arch] = (registers, spills, static + dynamic, occupancy(LIMITS[arch], threads, registers, static + dynamic))
             row["threads"], row["tensor"] = threads, row.get("tensor", False) or tensor_cores
-            is_matrix = "src/attention/" in str(source) and "Matrix" in kernel
+            is_matrix = "attention/kernels/cuda/pass_" in str(source)
             if is_matrix and spills:
                 wrong.append(f"{kernel} spills {spills} bytes on {arch}")
             if is_matrix and "bfloat16" in kernel and not tensor_cores:
