@@ -8,6 +8,7 @@
 #include "attention/attention_case.h"
 #include "autograd/autograd.h"
 #include "support/op_case.h"
+#include "support/sanitized.h"
 
 #ifdef GFSA_HAS_EMULATED
 #include "core/cuda/emulated/queue.h"
@@ -109,7 +110,8 @@ struct GroupOfCases {
 };
 class AttentionOnDevices : public testing::TestWithParam<GroupOfCases> {};
 TEST_P(AttentionOnDevices, RandomCombinations) {
-  for (int i = 0; i < kCasesOfGroup; ++i) {
+  // Coroutines under a sanitizer take their time: every fifth there.
+  for (int i = 0; i < kCasesOfGroup; i += kSanitizer == nullptr ? 1 : 5) {
     AttentionTestCase c = random_case(static_cast<uint64_t>(GetParam().group * kCasesOfGroup + i));
     c.device = GetParam().device;
     if (i % 2 == 0) {
