@@ -4,7 +4,9 @@
 set -euo pipefail
 packages=(g++ cmake ninja-build ccache pkg-config libdnnl-dev libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev
           libarchive-dev libjpeg-dev libpng-dev zlib1g-dev libcairo2-dev fonts-dejavu-core nlohmann-json3-dev libxxhash-dev
-          libeigen3-dev libboost-math-dev libboost-context-dev libgtest-dev libgmock-dev)
+          libeigen3-dev libboost-math-dev libboost-context-dev libgtest-dev libgmock-dev
+          libicu-dev libpcre2-dev libsentencepiece-dev
+          ocl-icd-opencl-dev)  # this one because oneDNN's CMake files look for it
 case ${1:-} in
   --python) packages+=(python3 python3-venv) ;;
   --lint) packages+=(clang-format clang-tidy shellcheck) ;;

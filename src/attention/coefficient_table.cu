@@ -42,11 +42,8 @@ struct Slope {
   }
 };
 
-Launch one_thread_each(const Tensor& result) {
-  return {.grid = {blocks_for(result.numel(), kThreads)},
-          .block = {kThreads},
-          .op = "coefficient_table",
-          .shapes = {&result.shape()}};
+Launch how(const Tensor& result) {
+  return one_thread_each("coefficient_table", result.numel(), kThreads, {&result.shape()});
 }
 
 }  // namespace
@@ -61,7 +58,7 @@ void CoefficientKernels<D>::forward(const CoefficientMap& map, const Tensor& par
   dispatch_gpu("coefficient_table", table.dtype(), [&](auto t) {
     using T = decltype(t);
     const T* from = parameters.defined() ? parameters.data<T>() : nullptr;
-    launch(Table<T>{}, one_thread_each(table), map, from, table.data<T>(), table.dim(0));
+    launch(Table<T>{}, how(table), map, from, table.data<T>(), table.dim(0));
   });
 }
 
@@ -70,7 +67,7 @@ void CoefficientKernels<D>::backward(const CoefficientMap& map, const Tensor& dt
   if (dparameters.numel() == 0) return;
   dispatch_gpu("coefficient_table", dtable.dtype(), [&](auto t) {
     using T = decltype(t);
-    launch(Slope<T>{}, one_thread_each(dparameters), map, dtable.data<T>(), dparameters.data<T>(), dtable.dim(0));
+    launch(Slope<T>{}, how(dparameters), map, dtable.data<T>(), dparameters.data<T>(), dtable.dim(0));
   });
 }
 

@@ -38,13 +38,9 @@ struct AddInPlace {
   GFSA_DEVICE void operator()(Global<T> to, Global<const T> from, int64_t n) const {
     const int64_t i = global_x();
     if (i >= n) return;
-    store(to, i, convert_element<T>(convert_element<float>(load(to, i)) + convert_element<float>(load(from, i))));
+    store(to, i, from_float<T>(as_float(load(to, i)) + as_float(load(from, i))));
   }
 };
-
-Launch one_thread_each(const char* op, const Tensor& to) {
-  return {.grid = {blocks_for(to.numel(), kThreads)}, .block = {kThreads}, .op = op, .shapes = {&to.shape()}};
-}
 
 }  // namespace
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE
@@ -62,7 +58,8 @@ void TensorKernels<D>::copy(const Tensor& to, const Tensor& from) {
     dispatch_any(from.dtype(), [&](auto f) {
       using To = decltype(t);
       using From = decltype(f);
-      launch(Copy<To, From>{}, one_thread_each("copy", to), to.data<To>(), from.data<From>(), StridedLoop({to, from}));
+      launch(Copy<To, From>{}, one_thread_each("copy", to.numel(), kThreads, {&to.shape()}), to.data<To>(),
+             from.data<From>(), StridedLoop({to, from}));
     });
   });
 }
@@ -71,7 +68,8 @@ template <DeviceType D>
 void TensorKernels<D>::fill(const Tensor& to, double value) {
   dispatch_any(to.dtype(), [&](auto t) {
     using To = decltype(t);
-    launch(Fill<To>{}, one_thread_each("fill", to), to.data<To>(), convert_element<To>(value), StridedLoop({to}));
+    launch(Fill<To>{}, one_thread_each("fill", to.numel(), kThreads, {&to.shape()}), to.data<To>(),
+           convert_element<To>(value), StridedLoop({to}));
   });
 }
 
@@ -79,8 +77,8 @@ template <DeviceType D>
 void TensorKernels<D>::add(const Tensor& to, const Tensor& from) {
   dispatch_gpu("add", to.dtype(), [&](auto t) {
     using T = decltype(t);
-    launch(AddInPlace<T>{}, one_thread_each("add", to), to.data<T>(), static_cast<const T*>(from.data<T>()),
-           to.numel());
+    launch(AddInPlace<T>{}, one_thread_each("add", to.numel(), kThreads, {&to.shape()}), to.data<T>(),
+           static_cast<const T*>(from.data<T>()), to.numel());
   });
 }
 

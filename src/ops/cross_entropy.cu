@@ -129,7 +129,12 @@ struct Slopes {
 };
 
 // Rows of few classes are one warp's work.
-uint32_t threads_for(int64_t classes) { return classes <= 256 ? 32 : kThreads; }
+Launch a_block_each_row(const CrossEntropyProblem& p) {
+  return {.grid = {static_cast<uint32_t>(p.rows)},
+          .block = {p.classes <= 256 ? 32u : kThreads},
+          .op = "cross_entropy",
+          .shapes = {&p.logits.shape(), &p.targets.shape()}};
+}
 
 const int64_t* hard_targets(const CrossEntropyProblem& p) { return p.hard ? p.targets.data<int64_t>() : nullptr; }
 const float* soft_targets(const CrossEntropyProblem& p) { return p.hard ? nullptr : p.targets.data<float>(); }
@@ -147,13 +152,9 @@ void CrossEntropyKernels<D>::forward(const CrossEntropyProblem& p, const Tensor&
     using T = decltype(t);
     const T* x = p.logits.data<T>();
     const float* soft = soft_targets(p);
-    const Launch how{.grid = {static_cast<uint32_t>(p.rows)},
-                     .block = {threads_for(p.classes)},
-                     .op = "cross_entropy",
-                     .shapes = {&p.logits.shape(), &p.targets.shape()}};
     const auto start = [&](auto v) {
-      launch(Losses<v, T>{}, how, x, hard_targets(p), soft, losses.data<float>(), states.data<float>(), p.classes,
-             static_cast<float>(p.smoothing), p.ignore_index);
+      launch(Losses<v, T>{}, a_block_each_row(p), x, hard_targets(p), soft, losses.data<float>(), states.data<float>(),
+             p.classes, static_cast<float>(p.smoothing), p.ignore_index);
     };
     with_row_vectors(p.classes, start, x, soft);
   });
@@ -175,12 +176,8 @@ void CrossEntropyKernels<D>::backward(const CrossEntropyProblem& p, const Tensor
     const T* x = p.logits.data<T>();
     T* to = dx.tensor.data<T>();
     const float* soft = soft_targets(p);
-    const Launch how{.grid = {static_cast<uint32_t>(p.rows)},
-                     .block = {threads_for(p.classes)},
-                     .op = "cross_entropy",
-                     .shapes = {&p.logits.shape(), &p.targets.shape()}};
     const auto start = [&](auto v) {
-      launch(Slopes<v, T>{}, how, x, hard_targets(p), soft, states.data<float>(), factor.data<double>(),
+      launch(Slopes<v, T>{}, a_block_each_row(p), x, hard_targets(p), soft, states.data<float>(), factor.data<double>(),
              dy.data<float>(), to, dx.accumulate, p.classes, p.smoothing, p.ignore_index);
     };
     with_row_vectors(p.classes, start, x, soft, to);

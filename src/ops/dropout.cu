@@ -49,13 +49,13 @@ struct Drop {
       const int64_t sample = first / inner;
       const auto kept = choice.keeps_four(sample, first - sample * inner);
       Vector<T, 4> v = load_vector<4>(x, first);
-      for (int k = 0; k < 4; ++k) v[k] = narrowed<T>(kept[static_cast<size_t>(k)] ? widen(v[k]) * scale : 0.0f);
+      for (int k = 0; k < 4; ++k) v[k] = from_float<T>(kept[static_cast<size_t>(k)] ? widen(v[k]) * scale : 0.0f);
       store_vector(y, first, v);
     } else {
       for (int64_t i = first; i < n && i < first + 4; ++i) {
         const int64_t sample = i / inner;
         const float v = widen(load(x, i)) * scale;
-        store(y, i, narrowed<T>(choice.keeps(sample, i - sample * inner) ? v : 0.0f));
+        store(y, i, from_float<T>(choice.keeps(sample, i - sample * inner) ? v : 0.0f));
       }
     }
   }
@@ -67,7 +67,7 @@ void start(const char* op, const Tensor& x, const Tensor& y, const Choice& choic
   if (n == 0) return;
   dispatch_gpu(op, x.dtype(), [&](auto t) {
     using T = decltype(t);
-    const Launch how{.grid = {blocks_for(n, 4 * kThreads)}, .block = {kThreads}, .op = op, .shapes = {&x.shape()}};
+    const Launch how = one_thread_each(op, (n + 3) / 4, kThreads, {&x.shape()});
     const auto aligned = [](const Tensor& tensor) {
       return reinterpret_cast<uintptr_t>(tensor.raw()) % (4 * sizeof(T)) == 0;
     };

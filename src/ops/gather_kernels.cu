@@ -98,22 +98,21 @@ void GatherKernels<D>::forward(const char* op, const GatherShape& shape, const T
                                const Tensor& y) {
   const int64_t n = y.numel();
   if (n == 0) return;
-  const Launch how{
-      .grid = {blocks_for(n, kThreads)}, .block = {kThreads}, .op = op, .shapes = {&x.shape(), &y.shape()}};
+  const auto how = [&](int elements) {
+    return one_thread_each(op, n / elements, kThreads, {&x.shape(), &y.shape()});  // elements divide a row
+  };
   const auto start = [&](auto in, auto out) {
     using In = decltype(in);
     using Out = decltype(out);
     const In* from = x.data<In>();
     Out* to = y.data<Out>();
     if constexpr (std::is_same_v<acc_t<In>, float> && (std::is_same_v<In, float> || std::is_same_v<In, bfloat16>)) {
-      Launch fewer = how;
       const auto vectors = [&](auto v) {
-        fewer.grid = {blocks_for(n, kThreads * v)};
-        launch(Gather<v, In, Out>{}, fewer, from, indices.data<int64_t>(), to, shape);
+        launch(Gather<v, In, Out>{}, how(v), from, indices.data<int64_t>(), to, shape);
       };
       with_row_vectors(shape.inner, vectors, from, static_cast<const Out*>(to));
     } else {
-      launch(Gather<1, In, Out>{}, how, from, indices.data<int64_t>(), to, shape);
+      launch(Gather<1, In, Out>{}, how(1), from, indices.data<int64_t>(), to, shape);
     }
   };
   if (x.dtype() == y.dtype()) {

@@ -48,11 +48,9 @@ struct Fold {
   }
 };
 
-Launch one_thread_each(const PatchGeometry& g, int values, const Tensor& images) {
-  return {.grid = {blocks_for(g.patches() * g.values(), int64_t{kThreads} * values)},
-          .block = {kThreads},
-          .op = "patch_embed",
-          .shapes = {&images.shape()}};
+// values: of a thread; they divide a patch's row.
+Launch how(const PatchGeometry& g, int values, const Tensor& images) {
+  return one_thread_each("patch_embed", g.patches() * g.values() / values, kThreads, {&images.shape()});
 }
 
 }  // namespace
@@ -70,7 +68,7 @@ void PatchKernels<D>::unfold(const Tensor& images, const PatchGeometry& g, const
       using Out = decltype(out);
       const In* from = images.data<In>();
       Out* to = patches.data<Out>();
-      const auto start = [&](auto v) { launch(Unfold<v, In, Out>{}, one_thread_each(g, v, images), from, to, g); };
+      const auto start = [&](auto v) { launch(Unfold<v, In, Out>{}, how(g, v, images), from, to, g); };
       with_row_vectors(g.patch, start, from, static_cast<const Out*>(to));
     });
   });
@@ -83,7 +81,7 @@ void PatchKernels<D>::fold(const Tensor& patches, const PatchGeometry& g, const 
     using Out = decltype(out);
     const float* from = patches.data<float>();
     Out* to = images.data<Out>();
-    const auto start = [&](auto v) { launch(Fold<v, Out>{}, one_thread_each(g, v, images), from, to, g, accumulate); };
+    const auto start = [&](auto v) { launch(Fold<v, Out>{}, how(g, v, images), from, to, g, accumulate); };
     with_row_vectors(g.patch, start, from, static_cast<const Out*>(to));
   });
 }

@@ -253,8 +253,8 @@ void ReduceKernels<D>::put(const Tensor& dy, int64_t n, const Tensor& positions,
   if (rows == 0) return;
   dispatch_gpu("max", dy.dtype(), [&](auto t) {
     using T = decltype(t);
-    launch(Put<T>{}, {.grid = {blocks_for(rows, 256)}, .block = {256}, .op = "max", .shapes = {&dx.shape()}},
-           dy.data<T>(), positions.data<int64_t>(), dx.data<T>(), rows, n);
+    launch(Put<T>{}, one_thread_each("max", rows, 256, {&dx.shape()}), dy.data<T>(), positions.data<int64_t>(),
+           dx.data<T>(), rows, n);
   });
 }
 

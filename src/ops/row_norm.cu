@@ -6,7 +6,6 @@
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 namespace {
 
-constexpr int kWarps = 4;          // of a block: rows
 constexpr int kColumns = 128;      // of a block that sums over rows
 constexpr int kStripColumns = 32;  // of a block that adds up partial sums
 constexpr int kStrips = 8;         // of such blocks: partial sums k, k + 8, ... are added first
@@ -14,11 +13,11 @@ constexpr int kStrips = 8;         // of such blocks: partial sums k, k + 8, ...
 template <int V, class In, class Out>
 struct Normalize {
   static constexpr const char* kName = "row_norm";
-  static constexpr int kMaxThreads = kWarps * 32;
+  static constexpr int kMaxThreads = kRowWarps * 32;
   GFSA_DEVICE void operator()(Global<const In> x, Global<const float> weight, Global<const float> bias, Global<Out> y,
                               Global<float> means, Global<float> rstds, int64_t rows, int64_t columns,
                               float eps) const {
-    const int64_t row = int64_t{block_x()} * kWarps + warp();
+    const int64_t row = row_of_warp();
     if (row >= rows) return;
     const int64_t begin = row * columns, first = int64_t{lane()} * V;
     const float count = static_cast<float>(columns);
@@ -56,11 +55,11 @@ struct Normalize {
 template <int V, class In, class Out>
 struct Slopes {
   static constexpr const char* kName = "row_norm_backward";
-  static constexpr int kMaxThreads = kWarps * 32;
+  static constexpr int kMaxThreads = kRowWarps * 32;
   GFSA_DEVICE void operator()(Global<const In> x, Global<const float> weight, Global<const float> means,
                               Global<const float> rstds, Global<const Out> dy, Global<In> dx, bool accumulate,
                               int64_t rows, int64_t columns) const {
-    const int64_t row = int64_t{block_x()} * kWarps + warp();
+    const int64_t row = row_of_warp();
     if (row >= rows) return;
     const int64_t begin = row * columns, first = int64_t{lane()} * V;
     const float mean = means != nullptr ? load(means, row) : 0.0f, rstd = load(rstds, row);
@@ -159,8 +158,7 @@ void RowNormKernels<D>::forward(const char* op, const Tensor& x, const Tensor& w
     Out* to = y.data<Out>();
     const float* w = weight.data<float>();
     const float* b = data_or_null<const float>(bias);
-    const Launch how{
-        .grid = {blocks_for(rows, kWarps)}, .block = {kWarps * 32}, .op = op, .shapes = {&x.shape(), &weight.shape()}};
+    const Launch how = a_warp_each_row(op, rows, {&x.shape(), &weight.shape()});
     const auto start = [&](auto v) {
       launch(Normalize<v, In, Out>{}, how, from, w, b, to, data_or_null<float>(mean), rstd.data<float>(), rows, columns,
              static_cast<float>(eps));
@@ -188,10 +186,7 @@ void RowNormKernels<D>::backward(const char* op, const Tensor& x, const Tensor& 
       if (dx.tensor) {
         In* to = dx.tensor.data<In>();
         const float* w = weight.data<float>();
-        const Launch how{.grid = {blocks_for(rows, kWarps)},
-                         .block = {kWarps * 32},
-                         .op = op,
-                         .shapes = {&x.shape(), &weight.shape()}};
+        const Launch how = a_warp_each_row(op, rows, {&x.shape(), &weight.shape()});
         const auto start = [&](auto v) {
           launch(Slopes<v, In, Out>{}, how, xs, w, means, rstds, dys, to, dx.accumulate, rows, columns);
         };

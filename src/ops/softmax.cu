@@ -7,14 +7,12 @@
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 namespace {
 
-constexpr int kWarps = 4;  // of a block: rows
-
 template <int V, class T>
 struct Exponentials {
   static constexpr const char* kName = "softmax";
-  static constexpr int kMaxThreads = kWarps * 32;
+  static constexpr int kMaxThreads = kRowWarps * 32;
   GFSA_DEVICE void operator()(Global<const T> x, Global<T> y, bool log, int64_t rows, int64_t columns) const {
-    const int64_t row = int64_t{block_x()} * kWarps + warp();
+    const int64_t row = row_of_warp();
     if (row >= rows) return;
     const int64_t begin = row * columns, first = int64_t{lane()} * V;
     float largest = -INFINITY;
@@ -43,10 +41,10 @@ struct Exponentials {
 template <int V, class T>
 struct Slopes {
   static constexpr const char* kName = "softmax_backward";
-  static constexpr int kMaxThreads = kWarps * 32;
+  static constexpr int kMaxThreads = kRowWarps * 32;
   GFSA_DEVICE void operator()(Global<const T> y, Global<const T> dy, Global<T> dx, bool log, bool accumulate,
                               int64_t rows, int64_t columns) const {
-    const int64_t row = int64_t{block_x()} * kWarps + warp();
+    const int64_t row = row_of_warp();
     if (row >= rows) return;
     const int64_t begin = row * columns, first = int64_t{lane()} * V;
     float largest = -INFINITY, total = 0, product = 0;
@@ -79,11 +77,6 @@ struct Slopes {
   }
 };
 
-Launch a_warp_each(const char* op, const Tensor& x) {
-  return {
-      .grid = {blocks_for(x.numel() / x.dim(-1), kWarps)}, .block = {kWarps * 32}, .op = op, .shapes = {&x.shape()}};
-}
-
 }  // namespace
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE
 
@@ -99,7 +92,8 @@ void SoftmaxKernels<D>::forward(bool log, const Tensor& x, const Tensor& y) {
     T* to = y.data<T>();
     const int64_t columns = x.dim(-1);
     const auto start = [&](auto v) {
-      launch(Exponentials<v, T>{}, a_warp_each("softmax", x), from, to, log, x.numel() / columns, columns);
+      launch(Exponentials<v, T>{}, a_warp_each_row("softmax", x.numel() / columns, {&x.shape()}), from, to, log,
+             x.numel() / columns, columns);
     };
     with_row_vectors(columns, start, from, to);
   });
@@ -115,8 +109,8 @@ void SoftmaxKernels<D>::backward(bool log, const Tensor& y, const Tensor& dy, co
     T* to = dx.tensor.data<T>();
     const int64_t columns = y.dim(-1);
     const auto start = [&](auto v) {
-      launch(Slopes<v, T>{}, a_warp_each("softmax_backward", y), ys, dys, to, log, dx.accumulate, y.numel() / columns,
-             columns);
+      launch(Slopes<v, T>{}, a_warp_each_row("softmax_backward", y.numel() / columns, {&y.shape()}), ys, dys, to, log,
+             dx.accumulate, y.numel() / columns, columns);
     };
     with_row_vectors(columns, start, ys, dys, to);
   });

@@ -130,17 +130,15 @@ void RunConfig::describe(config::Schema& s) {
   s.field("tf32", tf32)
       .doc(
           "On a GPU, let the f32 matrix products of linear layers round what they multiply to TF32 (10 bits of "
-          "mantissa) for "
-          "tensor cores.");
+          "mantissa) for tensor cores.");
   s.field("device", device)
       .not_empty()
       .resume_may_change()
       .doc(
           "Where the model lives and is computed: cpu, cuda or cuda:N (a GPU; gfsa-train --devices lists what is "
-          "there), "
-          "or emulated (GPU kernels checked on the CPU, for developers; slow). A checkpoint of one device goes on on "
-          "any "
-          "other; the first weights, the data and every random number are the same, sums differ in their last bits.");
+          "there), or emulated (GPU kernels checked on the CPU, for developers; slow). A checkpoint of one device goes "
+          "on on any other; the first weights, the data and every random number are the same, sums differ in their "
+          "last bits.");
   const std::string problem = problem_of_device(device);
   s.check(problem.empty(), "device", problem);
   s.field("threads", threads)

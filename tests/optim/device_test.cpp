@@ -20,20 +20,6 @@ const NamedShapes kShapes{{"embed", {1, 5, 24}},          {"blocks.0.w", {37, 30
                           {"blocks.1.w", {3, 2, 17, 19}}, {"blocks.1.wK", {6}},      {"head", {10, 31}}};
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-void train(Optimizer& optimizer, const ParameterStore& store, int64_t from, int64_t to) {
-  ClipConfig clipping;
-  clipping.clip_norm = 5;
-  for (int64_t step = from; step < to; ++step) {
-    set_gradients(store, step + 1);
-    optimizer.step(optimizer.lr() / static_cast<double>(step + 1), clip(store, clipping).scale);
-  }
-}
-
-std::string config_of(const std::string& name) {
-  std::string more = name == "sgd" ? ", momentum: 0.9, dampening: 0.1" : "";
-  return "{name: " + name + ", lr: 0.01, weight_decay: 0.1, layer_decay: 0.8" + more + "}";
-}
-
 std::map<std::string, Tensor> copy_of(const std::vector<std::pair<std::string, Tensor>>& state) {
   std::map<std::string, Tensor> copy;
   for (const auto& [name, tensor] : state) copy[name] = tensor.clone();

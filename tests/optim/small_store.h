@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/reader.h"
+#include "optim/clipping.h"
 #include "optim/optimizer_config.h"
 #include "params/parameters.h"
 
@@ -62,6 +63,22 @@ inline OptimizerConfig optimizer_from(const std::string& text) {
   OptimizerRoot root;
   config::load_text(root, "optimizer: " + text + "\n");
   return std::move(root.optimizer);
+}
+
+// Steps [from, to), by gradients that set_gradients makes, clipped, with a learning rate that falls.
+inline void train(Optimizer& optimizer, const ParameterStore& store, int64_t from, int64_t to) {
+  ClipConfig clipping;
+  clipping.clip_norm = 5;
+  for (int64_t step = from; step < to; ++step) {
+    set_gradients(store, step + 1);
+    optimizer.step(optimizer.lr() / static_cast<double>(step + 1), clip(store, clipping).scale);
+  }
+}
+
+// What YAML would say of a rule, with all that groups and decay can do.
+inline std::string config_of(const std::string& name) {
+  std::string more = name == "sgd" ? ", momentum: 0.9, dampening: 0.1" : "";
+  return "{name: " + name + ", lr: 0.01, weight_decay: 0.1, layer_decay: 0.8" + more + "}";
 }
 
 }  // namespace gfsa

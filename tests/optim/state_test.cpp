@@ -22,20 +22,6 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   return a.bytes() == b.bytes() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
 }
 
-void train(Optimizer& optimizer, const ParameterStore& store, int64_t from, int64_t to) {
-  ClipConfig clipping;
-  clipping.clip_norm = 5;
-  for (int64_t step = from; step < to; ++step) {
-    set_gradients(store, step + 1);
-    optimizer.step(optimizer.lr() / static_cast<double>(step + 1), clip(store, clipping).scale);
-  }
-}
-
-std::string config_of(const std::string& name) {
-  std::string more = name == "sgd" ? ", momentum: 0.9, dampening: 0.1" : "";
-  return "{name: " + name + ", lr: 0.01, weight_decay: 0.1, layer_decay: 0.8" + more + "}";
-}
-
 class EveryOptimizer : public testing::TestWithParam<std::string> {
  protected:
   ~EveryOptimizer() override { set_threads(0); }

@@ -48,11 +48,6 @@ GFSA_DEVICE void each_key(const Scores& c, F&& f) {
   for (int j = static_cast<int>(lane()); j < c.keys; j += 32) f(j);
 }
 
-template <class T>
-GFSA_DEVICE T narrow(float x) {
-  return convert_element<T>(x);
-}
-
 // a: scores before, probabilities after. m = a, or drop(a), in T.
 template <class T>
 struct SoftmaxRows {
@@ -82,7 +77,7 @@ struct SoftmaxRows {
     each_key(c, [&](int j) {
       const float p = factor * load(a, row.first + j);
       store(a, row.first + j, p);
-      store(m, row.first + j, narrow<T>(drops ? p * c.dropout_factor(row.b, row.h, row.i, j) : p));
+      store(m, row.first + j, from_float<T>(drops ? p * c.dropout_factor(row.b, row.h, row.i, j) : p));
     });
   }
 };
@@ -102,10 +97,10 @@ struct FilterRows {
       if (j == row.i) x += c0;
       for (int t = 1; t <= c.degree; ++t) {
         const float ct = c.c(row.h, t);
-        if (ct != 0) x += ct * convert_element<float>(load(powers, (t - 1) * between + row.first + j));
+        if (ct != 0) x += ct * as_float(load(powers, (t - 1) * between + row.first + j));
       }
       if (drops) x *= c.dropout_factor(row.b, row.h, row.i, j);
-      store(f, row.first + j, narrow<T>(x));
+      store(f, row.first + j, from_float<T>(x));
     });
   }
 };
@@ -140,7 +135,7 @@ struct CoefficientParts {
         } else if (t == 0) {
           x = j == row.i ? 1.0f : 0.0f;
         } else {
-          x = convert_element<float>(load(powers, (t - 1) * between + row.first + j));
+          x = as_float(load(powers, (t - 1) * between + row.first + j));
         }
         sum += x * load(df, row.first + j);
       });
@@ -176,7 +171,7 @@ struct ScoreGradientRows {
     float r = 0;
     each_key(c, [&](int j) {
       const int64_t at = row.first + j;
-      const float p = dropped ? convert_element<float>(load(m, at)) : load(a, at);
+      const float p = dropped ? as_float(load(m, at)) : load(a, at);
       const float g = p * (load(dw, at) + (dm == nullptr ? 0.0f : load(dm, at)));
       store(dw, at, g);
       r += g;
@@ -186,7 +181,7 @@ struct ScoreGradientRows {
       const int64_t at = row.first + j;
       const float g = load(dw, at) - r * load(a, at);
       store(dw, at, g);
-      store(ds, at, narrow<T>(c.scale * g));
+      store(ds, at, from_float<T>(c.scale * g));
     });
   }
 };

@@ -42,10 +42,10 @@ struct RowTerms {
         const int i = first + row;
         float term = 0;
         for (int d = static_cast<int>(lane()); d < size; d += 32) {
-          const float g = convert_element<float>(load(gs.data, i * gs.step + d));
+          const float g = as_float(load(gs.data, i * gs.step + d));
           float rest = 0;
           if (wants_parts || ct != 0) {
-            const float v = convert_element<float>(load(values.data, i * values.step + d));
+            const float v = as_float(load(values.data, i * values.step + d));
             dot_v += g * v;
             if (ct != 0) rest -= ct * v;
           }
@@ -55,9 +55,9 @@ struct RowTerms {
             rest -= cu * m;
           }
           if (t == 0) {
-            rest += convert_element<float>(load(outs.data, i * outs.step + d));
+            rest += as_float(load(outs.data, i * outs.step + d));
           } else if (t < k) {
-            rest += convert_element<float>(load(ts.data, i * ts.step + d));
+            rest += as_float(load(ts.data, i * ts.step + d));
           }
           term += g * rest;
         }

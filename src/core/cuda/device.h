@@ -52,7 +52,7 @@
 //                 mma_bf16(d, a, b): m16n8k16, d += a b; a[4], b[2] pairs of bf16, d[4] f32
 //                 mma_tf32(d, a, b): m16n8k8, a[4], b[2] from to_tf32()
 // Conversions     to_float(bfloat16) to_bfloat16(float) pack_bf16(low, high) low_of(pair) high_of(pair) to_tf32(float)
-//                 bits_of(float) float_of(bits)
+//                 bits_of(float) float_of(bits)  as_float(float or bfloat16)  from_float<T>(float)
 // Approximations  exp2_fast log2_fast rsqrt_fast: 2^-21, relative (log2 near 1: absolute); denormals are 0
 // clang-format on
 //
@@ -65,6 +65,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "core/cuda/launch.h"
 #include "core/dtype.h"
@@ -82,3 +83,19 @@
 #else
 #error "kernels are compiled by nvcc, or with GFSA_EMULATED by the host's compiler"
 #endif
+
+namespace gfsa::GFSA_DEVICE_NAMESPACE {
+
+// Elements of f32 or bf16 tensors as what is computed with, and back.
+GFSA_DEVICE float as_float(float x) { return x; }
+GFSA_DEVICE float as_float(bfloat16 x) { return to_float(x); }
+template <class T>
+GFSA_DEVICE T from_float(float x) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    return to_bfloat16(x);
+  } else {
+    return x;
+  }
+}
+
+}  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -40,6 +40,12 @@ constexpr uint32_t blocks_for(int64_t n, int64_t per_block) {
   return static_cast<uint32_t>((n + per_block - 1) / per_block);
 }
 
+// A thread for each of n elements, in blocks of `of_block` threads.
+inline Launch one_thread_each(const char* op, int64_t n, uint32_t of_block,
+                              const std::array<const Shape*, 4>& shapes = {}) {
+  return {.grid = {blocks_for(n, of_block)}, .block = {of_block}, .op = op, .shapes = shapes};
+}
+
 // So that both halves agree on it: plain bytes, moved as one access.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {

@@ -16,7 +16,7 @@ struct AddBias {
     const int64_t i = global_x();
     if (i >= m * n) return;
     const int64_t at = i / n * ldc + i % n;
-    store(c, at, convert_element<T>(convert_element<float>(load(c, at)) + load(bias, i % n)));
+    store(c, at, from_float<T>(as_float(load(c, at)) + load(bias, i % n)));
   }
 };
 
@@ -30,8 +30,7 @@ template <DeviceType D>
 void add_bias_rows(DType type, void* c, int64_t m, int64_t n, int64_t ldc, const float* bias) {
   dispatch_gpu("gemm", type, [&](auto t) {
     using T = decltype(t);
-    launch(AddBias<T>{}, {.grid = {blocks_for(m * n, kThreads)}, .block = {kThreads}, .op = "gemm"}, static_cast<T*>(c),
-           bias, m, n, ldc);
+    launch(AddBias<T>{}, one_thread_each("gemm", m * n, kThreads), static_cast<T*>(c), bias, m, n, ldc);
   });
 }
 template void add_bias_rows<GFSA_DEVICE_TYPE>(DType, void*, int64_t, int64_t, int64_t, const float*);

@@ -13,15 +13,6 @@ namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 inline constexpr int kMapThreads = 256;
 
-template <class Y, class V>
-GFSA_DEVICE Y narrowed(V value) {
-  if constexpr (std::is_same_v<Y, bfloat16>) {
-    return to_bfloat16(value);
-  } else {
-    return static_cast<Y>(value);
-  }
-}
-
 // kVector elements a thread; all operands aligned to kVector of theirs.
 template <class F, int kVector, class Y, class... X>
 struct Map {
@@ -34,13 +25,13 @@ struct Map {
       compute(f, result, load_vector<kVector>(x, first)...);
       store_vector(y, first, result);
     } else {
-      for (int64_t i = first; i < n; ++i) store(y, i, narrowed<Y>(f(widen(load(x, i))...)));
+      for (int64_t i = first; i < n; ++i) store(y, i, from_float<Y>(f(widen(load(x, i))...)));
     }
   }
 
  private:
   GFSA_DEVICE static void compute(const F& f, Vector<Y, kVector>& y, const Vector<X, kVector>&... x) {
-    for (int i = 0; i < kVector; ++i) y[i] = narrowed<Y>(f(widen(x[i])...));
+    for (int i = 0; i < kVector; ++i) y[i] = from_float<Y>(f(widen(x[i])...));
   }
 };
 
@@ -54,7 +45,7 @@ struct MapStrided {
     const auto at = loop.offsets(i);
     const auto value = [&]<size_t... I>(std::index_sequence<I...>) { return f(widen(load(x, at[I + 1]))...); }
     (std::index_sequence_for<X...>{});
-    store(y, at[0], narrowed<Y>(value));
+    store(y, at[0], from_float<Y>(value));
   }
 };
 
@@ -69,9 +60,7 @@ void PointwiseKernel<D, F, Y, X...>::run(const char* op, const F& f, const Strid
   constexpr size_t kWidest = std::max({sizeof(Y), sizeof(X)...});
   constexpr int kVector = static_cast<int>(16 / kWidest);
   const auto aligned = [](const auto* p) { return reinterpret_cast<uintptr_t>(p) % (kVector * sizeof(*p)) == 0; };
-  const auto how = [op](int64_t threads) {
-    return Launch{.grid = {blocks_for(threads, kMapThreads)}, .block = {kMapThreads}, .op = op};
-  };
+  const auto how = [op](int64_t threads) { return one_thread_each(op, threads, kMapThreads); };
   if (contiguous && aligned(y) && (... && aligned(x))) {
     launch(Map<F, kVector, Y, X...>{}, how((loop.numel + kVector - 1) / kVector), f, loop.numel, y, x...);
   } else {

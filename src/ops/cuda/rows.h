@@ -1,4 +1,4 @@
-// rows.h -- what kernels that work on rows share: V elements at a time as floats, and sums over a block.
+// rows.h -- what kernels that work on rows share: V elements at a time as floats, a warp a row, sums over a block.
 #pragma once
 
 #include "core/cuda/device.h"
@@ -11,17 +11,6 @@ struct Floats {
   GFSA_DEVICE float& operator[](int i) { return v[i]; }
   GFSA_DEVICE const float& operator[](int i) const { return v[i]; }
 };
-
-GFSA_DEVICE float as_float(float x) { return x; }
-GFSA_DEVICE float as_float(bfloat16 x) { return to_float(x); }
-template <class T>
-GFSA_DEVICE T from_float(float x) {
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    return to_bfloat16(x);
-  } else {
-    return x;
-  }
-}
 
 // Elements [i, i + V), for V > 1 aligned to V of them.
 template <int V, class T>
@@ -66,6 +55,13 @@ GFSA_DEVICE float block_max(float v, Shared<float> scratch, Where where = Where:
   sync_block(where);
   return warp_max(lane() < warps ? load(scratch, lane(), where) : v, where);
 }
+
+// Where a warp has a row to itself.
+inline constexpr int kRowWarps = 4;  // of a block
+inline Launch a_warp_each_row(const char* op, int64_t rows, const std::array<const Shape*, 4>& shapes) {
+  return {.grid = {blocks_for(rows, kRowWarps)}, .block = {kRowWarps * 32}, .op = op, .shapes = shapes};
+}
+GFSA_DEVICE int64_t row_of_warp() { return int64_t{block_x()} * kRowWarps + warp(); }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE
 

@@ -80,22 +80,13 @@ GFSA_DEVICE void add_rows(float (&acc)[kTiles][4], float c, const Rows<T>& rows,
       const int64_t at = row * rows.step + column;
       if (rows.aligned && column < head_size) {
         const auto x = load_vector<2>(rows.data, at, where);
-        acc[n][2 * half] += c * convert_element<float>(x[0]);
-        acc[n][2 * half + 1] += c * convert_element<float>(x[1]);
+        acc[n][2 * half] += c * as_float(x[0]);
+        acc[n][2 * half + 1] += c * as_float(x[1]);
       } else if (column < head_size) {
-        acc[n][2 * half] += c * convert_element<float>(load(rows.data, at, where));
-        if (column + 1 < head_size) acc[n][2 * half + 1] += c * convert_element<float>(load(rows.data, at + 1, where));
+        acc[n][2 * half] += c * as_float(load(rows.data, at, where));
+        if (column + 1 < head_size) acc[n][2 * half + 1] += c * as_float(load(rows.data, at + 1, where));
       }
     }
-  }
-}
-
-template <class T>
-GFSA_DEVICE T narrowed_sum(float x) {
-  if constexpr (std::is_same_v<T, bfloat16>) {
-    return to_bfloat16(x);
-  } else {
-    return x;
   }
 }
 
@@ -110,7 +101,7 @@ GFSA_DEVICE void store_rows(const float (&acc)[kTiles][4], const Rows<T>& rows, 
     for (int n = 0; n < kTiles; ++n) {
       const int column = fragment_column(n, 0);
       const int64_t at = row * rows.step + column;
-      const T low = narrowed_sum<T>(acc[n][2 * half]), high = narrowed_sum<T>(acc[n][2 * half + 1]);
+      const T low = from_float<T>(acc[n][2 * half]), high = from_float<T>(acc[n][2 * half + 1]);
       if (rows.aligned && column < head_size) {
         store_vector(rows.data, at, Vector<T, 2>{{low, high}}, where);
       } else if (column < head_size) {

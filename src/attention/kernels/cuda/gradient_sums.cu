@@ -42,8 +42,8 @@ void sum_coefficient_parts(const Tensor& parts, const Tensor& to) {
 }
 
 void sum_bias_groups(const Tensor& copies, const Tensor& to, bool accumulate) {
-  launch(SumBiasGroups{}, {.grid = {blocks_for(to.numel(), kThreads)}, .block = {kThreads}, .op = "attention backward"},
-         copies.data<float>(), to.data<float>(), to.numel(), copies.dim(2), copies.dim(1), accumulate);
+  launch(SumBiasGroups{}, one_thread_each("attention backward", to.numel(), kThreads), copies.data<float>(),
+         to.data<float>(), to.numel(), copies.dim(2), copies.dim(1), accumulate);
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -56,7 +56,7 @@ struct ChunkSums {
       float sum = 0;
       for (int r = first; r < end; ++r) {
         const float w = weight(c, inverse, work.b, r, length, transposed);
-        if (w != 0) sum += w * convert_element<float>(load(x.rows(work.b, work.h).data, r * x.row_step + d));
+        if (w != 0) sum += w * as_float(load(x.rows(work.b, work.h).data, r * x.row_step + d));
       }
       store(sums, int64_t{block_x()} * c.head_size + d, sum);
     }
@@ -88,7 +88,7 @@ struct ChunkMeans {
         const int r = transposed ? first + count - 1 - step : first + step;
         if (c.causal) {
           const float w = weight(c, inverse, b, r, length, transposed);
-          if (w != 0) sum += w * convert_element<float>(load(x.rows(b, h).data, r * x.row_step + d));
+          if (w != 0) sum += w * as_float(load(x.rows(b, h).data, r * x.row_step + d));
         }
         const float factor =
             transposed ? weight(c, inverse, b, r, length, false) : load(inverse, int64_t{b} * c.rows + r);
