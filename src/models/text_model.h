@@ -34,11 +34,32 @@ enum class TextHead {
   causal_lm,       // logits [R, V]
 };
 
+// What a causal model keeps of the rows that it is generating: for every layer the keys, values and filtered values of
+// the tokens so far.
+class DecodeState {
+ public:
+  virtual ~DecodeState() = default;
+};
+
 class TextModel {
  public:
   virtual ~TextModel() = default;
   // Logits in c.residual(), of the head that the model was built with.
   virtual Tensor forward(const TextInputs& inputs, const ForwardContext& c) const = 0;
+  // What the head reads: the last layer's output, after the model's last norm, [B, N, C] in c.residual(). Rows of
+  // padding hold anything.
+  virtual Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const = 0;
+
+  // Generation, models with a causal_lm head only. `rows` empty sequences that can grow to `max_tokens` each.
+  virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t max_tokens, const ForwardContext& c) const;
+  // Appends ids [rows, M] to the sequences, of row b the first lengths[b] (i64 [rows], 1 to M; undefined: all M).
+  // Logits [rows, V] of each row's last new token: what forward() on the whole sequences gives. Records nothing.
+  virtual Tensor decode(const Tensor& ids, const Tensor& lengths, DecodeState& state, const ForwardContext& c) const;
+
+  // For weights that others trained (train.init_from): parameters that may be missing in the file and keep their
+  // initial values (a new head, the filter's), tensors of other heads that are passed over. Names without the model's
+  // prefix (BertModel's instead of BertForMaskedLM's) and old names (gamma, beta) are understood by every load.
+  virtual ParameterStore::LoadOptions load_options() const { return {}; }
   // Learned filter coefficients by layer and head, for curves and diagnosis: names and [H] tensors.
   virtual std::vector<std::pair<std::string, Tensor>> coefficients() const { return {}; }
   // Multiply-adds times two of one sequence's forward pass, matrix products only; logits_of: tokens that the head sees.
@@ -60,11 +81,12 @@ class TextModelConfig {
   virtual void set_vocabulary(int64_t size) = 0;
   virtual int64_t max_tokens() const = 0;  // that its position embeddings allow
 
-  // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said is checked against it
-  // (bad input names both). `source` is the file's name for messages.
+  // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said of the architecture
+  // is checked against it (bad input names both; dropout is the YAML's if given). `source` is the file's name for
+  // messages. attention_probs_dropout_prob is not looked at: `attention.dropout` is the run's.
   virtual void take_config_json(const std::string& json, const std::string& source) = 0;
   // What transformers needs beside model.safetensors to load the weights.
-  virtual std::string config_json(TextHead head, int64_t classes) const = 0;
+  virtual std::string config_json(TextHead head, int64_t classes, const AttentionConfig& attention) const = 0;
 };
 
 const config::Registry<TextModelConfig>& text_model_registry();
