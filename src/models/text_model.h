@@ -20,12 +20,13 @@ namespace gfsa {
 // A batch of B sequences of up to N tokens, padded at their ends; or, with `offsets`, S sequences side by side in one
 // row (B = 1) without padding.
 struct TextInputs {
-  Tensor ids;        // i64 [B, N]
-  Tensor segments;   // i64 [B, N]: first or second text; undefined: all 0
-  Tensor positions;  // i64 [B, N], from 0 in each sequence; undefined: 0 .. N - 1. Needed with `offsets`
-  Tensor lengths;    // i64 [B]: real tokens, the others are padding; undefined: all are real
-  Tensor offsets;    // i64 [S + 1], from 0 to N: sequence s is tokens offsets[s] .. offsets[s + 1] - 1
-  Tensor rows;       // i64 [R]: the tokens (of B N) whose logits a language model's head is to give; undefined: all
+  Tensor ids;           // i64 [B, N]
+  Tensor segments;      // i64 [B, N]: first or second text; undefined: all 0
+  Tensor positions;     // i64 [B, N], from 0 in each sequence; undefined: 0 .. N - 1. Needed with `offsets`
+  Tensor lengths;       // i64 [B]: real tokens, the others are padding; undefined: all are real
+  Tensor offsets;       // i64 [S + 1], from 0 to N: sequence s is tokens offsets[s] .. offsets[s + 1] - 1
+  int64_t longest = 0;  // with `offsets`: no sequence is longer (GPUs work faster with it); 0: not known
+  Tensor rows;          // i64 [R]: the tokens (of B N) whose logits a language model's head is to give; undefined: all
 };
 
 enum class TextHead {
@@ -39,6 +40,10 @@ enum class TextHead {
 class DecodeState {
  public:
   virtual ~DecodeState() = default;
+  // Tokens of each row so far.
+  virtual const std::vector<int64_t>& lengths() const = 0;
+  // Row i becomes what row from[i] was; there may be more or fewer than before (beams, finished texts).
+  virtual void select(const std::vector<int64_t>& from) = 0;
 };
 
 class TextModel {
@@ -50,11 +55,14 @@ class TextModel {
   // padding hold anything.
   virtual Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const = 0;
 
-  // Generation, models with a causal_lm head only. `rows` empty sequences that can grow to `max_tokens` each.
-  virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t max_tokens, const ForwardContext& c) const;
-  // Appends ids [rows, M] to the sequences, of row b the first lengths[b] (i64 [rows], 1 to M; undefined: all M).
-  // Logits [rows, V] of each row's last new token: what forward() on the whole sequences gives. Records nothing.
-  virtual Tensor decode(const Tensor& ids, const Tensor& lengths, DecodeState& state, const ForwardContext& c) const;
+  // Generation, models with a causal_lm head only. `rows` empty sequences; room for `capacity` tokens each, which
+  // grows.
+  virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const;
+  // Appends ids [rows, M] to the sequences, of row b the first counts[b] <= M (empty: all M; 0: a text that has ended,
+  // whose logits mean nothing). Logits [rows, V] of each row's last new token: what forward() on the whole sequences
+  // gives. Records nothing.
+  virtual Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
+                        const ForwardContext& c) const;
 
   // For weights that others trained (train.init_from): parameters that may be missing in the file and keep their
   // initial values (a new head, the filter's), tensors of other heads that are passed over. Names without the model's

@@ -8,7 +8,7 @@ std::unique_ptr<DecodeState> TextModel::start_decoding(int64_t, int64_t, const F
   fail("this model does not generate text");
 }
 
-Tensor TextModel::decode(const Tensor&, const Tensor&, DecodeState&, const ForwardContext&) const {
+Tensor TextModel::decode(const Tensor&, const std::vector<int64_t>&, DecodeState&, const ForwardContext&) const {
   fail("this model does not generate text");
 }
 
