@@ -30,9 +30,11 @@ void column_sums(const Tensor& dz, const Tensor& sums, bool accumulate) {
 }
 
 Tensor linear(const Tensor& x_in, const Tensor& weight, const Tensor& bias, Activation activation,
-              std::optional<DType> out) {
+              std::optional<DType> out, WeightLayout layout) {
+  const bool by_output = layout == WeightLayout::outputs_inputs;
   Expect e("linear");
-  e.shape("x", x_in, "... I").shape("weight", weight, "O I").optional("bias", bias, "O").floating("x", x_in);
+  e.shape("x", x_in, "... I").shape("weight", weight, by_output ? "O I" : "I O").optional("bias", bias, "O");
+  e.floating("x", x_in);
   e.dtype("weight", weight, {accumulator_of(x_in.dtype())})
       .same_device("weight", weight, x_in)
       .same_device("bias", bias, x_in);
@@ -47,7 +49,8 @@ Tensor linear(const Tensor& x_in, const Tensor& weight, const Tensor& bias, Acti
   Shape shape = x.shape();
   shape[-1] = outputs;
   const Tensor z = Tensor::empty(shape, type, x.device());
-  product(x, false, w, true, z, rows, outputs, inputs, false, bias.defined() ? bias.detach().contiguous() : Tensor());
+  product(x, false, w, by_output, z, rows, outputs, inputs, false,
+          bias.defined() ? bias.detach().contiguous() : Tensor());
   Tensor y = z;
   if (activation != Activation::none) {
     // Without a backward to come nobody needs z again.
@@ -71,11 +74,15 @@ Tensor linear(const Tensor& x_in, const Tensor& weight, const Tensor& bias, Acti
                   dz = dz.to(x.dtype());
                   if (g.wants(1)) {
                     const auto dw = g.target(1);
-                    product(dz, true, x, false, dw.tensor, outputs, inputs, rows, dw.accumulate);
+                    if (by_output) {
+                      product(dz, true, x, false, dw.tensor, outputs, inputs, rows, dw.accumulate);
+                    } else {
+                      product(x, true, dz, false, dw.tensor, inputs, outputs, rows, dw.accumulate);
+                    }
                   }
                   if (g.wants(0)) {
                     const auto dx = g.target(0);
-                    product(dz, false, w, false, dx.tensor, rows, inputs, outputs, dx.accumulate);
+                    product(dz, false, w, !by_output, dx.tensor, rows, inputs, outputs, dx.accumulate);
                   }
                 });
 }

@@ -37,6 +37,28 @@ TEST(Linear, EveryActivationWithBias) {
   }
 }
 
+TEST(Linear, WeightsStoredByInput) {
+  test::OpCase c{.name = "linear, weight [I, O]",
+                 .inputs = {test::data({3, 4, 31}), test::parameter({31, 17}), test::parameter({17})},
+                 .op =
+                     [](const std::vector<Tensor>& x) {
+                       return linear(x[0], x[1], x[2], Activation::gelu_tanh, {}, WeightLayout::inputs_outputs);
+                     },
+                 .reference =
+                     [](std::vector<Array> x) {
+                       Array turned{{17, 31}, std::vector<double>(17 * 31)};
+                       for (size_t i = 0; i < 31; ++i) {
+                         for (size_t o = 0; o < 17; ++o) turned.values[o * 31 + i] = x[1].values[i * 17 + o];
+                       }
+                       x[1] = turned;
+                       return plain_linear(x, Activation::gelu_tanh);
+                     }};
+  c.inputs[1].deviation = 0.2;
+  c.any_threads_same_bits = false;
+  c.looseness = 8;
+  test::check_op(c);
+}
+
 TEST(Linear, WithoutBias) {
   test::OpCase c{.name = "linear without bias",
                  .inputs = {test::data({32, 8}), test::parameter({1, 8})},
