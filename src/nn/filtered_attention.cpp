@@ -16,13 +16,14 @@ FilteredAttention::FilteredAttention(const Scope& s, const FilteredAttentionShap
   for (size_t i = before; i < all.size(); ++i) learned_.push_back(&all[i]);
 }
 
-Tensor FilteredAttention::forward(AttentionInputs in, const ForwardContext& c, int64_t longest) const {
+Tensor FilteredAttention::forward(AttentionInputs in, const ForwardContext& c, int64_t longest,
+                                  const std::string& use) const {
   in.coefficients = filter_->coefficients();
   AttentionOptions options = config_.options(shape_.heads, c.training);
   options.scale = shape_.scale;
   options.causal = shape_.causal;
   options.longest = longest;
-  options.dropout_key = c.key(path_ + ".attn_drop");
+  options.dropout_key = c.key(path_ + ".attn_drop" + use);
   options.sample0 = c.sample0;
   return attention(in, options);
 }

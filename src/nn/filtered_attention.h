@@ -27,8 +27,9 @@ class FilteredAttention {
   FilteredAttention(const Scope& s, const FilteredAttentionShape& shape, const AttentionConfig& attention);
 
   // attention() of in.qkv, or of in.q, in.k and in.v, with masks, bias or offsets as they are in `in`; coefficients are
-  // filled in. longest: AttentionOptions::longest. [B, N, C].
-  Tensor forward(AttentionInputs in, const ForwardContext& c, int64_t longest = 0) const;
+  // filled in. longest: AttentionOptions::longest. use: where several layers share this one, a name of each, so that
+  // dropout differs. [B, N, C].
+  Tensor forward(AttentionInputs in, const ForwardContext& c, int64_t longest = 0, const std::string& use = "") const;
 
   // attention_step(): the next tokens in generation. Causal layers only.
   Tensor step(AttentionInputs in, AttentionCache& cache, const std::vector<int64_t>& counts = {}) const;
