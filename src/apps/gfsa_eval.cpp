@@ -6,9 +6,7 @@
 #include "apps/program.h"
 #include "base/error.h"
 #include "tasks/comparison_table.h"
-#include "tasks/diagnosis.h"
 #include "tasks/evaluation_report.h"
-#include "tasks/prediction.h"
 #include "tasks/registry.h"
 #include "tasks/seed_comparison.h"
 #include "train/verify.h"
@@ -88,7 +86,7 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
   const auto ends = [&](const char* extension) { return a.output.ends_with(extension); };
   if (!a.predict.empty()) {
     if (!a.diagnose.empty()) bad_input("--predict and --diagnose: choose one");
-    if (!ends(".safetensors")) bad_input("--predict: --output must name a .safetensors file for the logits");
+    if (a.output.empty()) bad_input("--predict: --output must name the file to write");
   } else if (!a.output.empty() && !ends(".json") && !ends(".csv")) {
     bad_input("--output {}: expected a name that ends in .json or .csv", a.output);
   } else if (!a.diagnose.empty() && !a.output.empty()) {
@@ -116,13 +114,14 @@ int run(const Arguments& a) {
     tasks::TrainedModel trained(choice);
     const std::string split = a.split.empty() ? trained.config().eval.split : a.split;
     const int64_t batch_size = a.batch_size > 0 ? a.batch_size : trained.batch_size();
+    const ForwardContext context = trained.config().evaluation_context();
     if (!a.predict.empty()) {
-      const int64_t n = tasks::predict_file(trained, a.predict, a.output);
-      std::printf("%s: logits of %lld pictures\n", a.output.c_str(), static_cast<long long>(n));
+      const train::PredictRequest request{a.predict, a.output, trained.weights(), batch_size};
+      std::printf("%s\n", trained.task().predict(request, context, env).c_str());
       return kExitDone;
     }
     if (!a.diagnose.empty()) {
-      const auto paths = tasks::diagnose_split(trained, split, a.diagnose_samples, a.diagnose, env);
+      const auto paths = trained.task().diagnose(split, a.diagnose_samples, a.diagnose, context, env);
       std::printf("%s\n", fmt::format("{}", fmt::join(paths, "\n")).c_str());
       return kExitDone;
     }
@@ -130,9 +129,11 @@ int run(const Arguments& a) {
     seed_runs.push_back(tasks::seed_run_of(trained, reports.back()));
     if (choices.size() > 1) continue;
     std::fputs(tasks::to_text(reports.back()).c_str(), stdout);
-    const std::string png = tasks::save_confusion(env, a.output_dir, trained, reports.back());
-    if (!png.empty()) std::printf("\nconfusion matrix: %s\n", png.c_str());
+    for (const auto& [title, path] : tasks::save_pictures(env, a.output_dir, trained, reports.back())) {
+      std::printf("\n%s: %s\n", title.c_str(), path.c_str());
+    }
   }
+  tasks::require_comparable(reports);
   if (!a.output.empty()) tasks::save_reports(env, a.output, reports);
   if (reports.size() > 1) {
     const auto variants = tasks::group_by_config(seed_runs);

@@ -27,6 +27,7 @@ void apply_machine_settings(const RunConfig& config, const config::Resolved& res
 
 Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c), feed_(c.placement()) {
   Task& task = *config.task;
+  if (checkpoint != nullptr) task.use_companions(checkpoint->companions, checkpoint->directory);
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
   require_memory_for_state(store, config, available_memory(config.placement()));
   store.materialize(static_cast<uint64_t>(config.seed), DType::f32, config.placement());
@@ -34,6 +35,8 @@ Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c), 
     auto options = task.load_options();
     options.optional_patterns = config.init_optional;
     store.load(read_tensors(*config.init_from), *config.init_from, options);
+  } else if (const auto initial = checkpoint == nullptr ? task.initial_weights() : std::nullopt) {
+    store.load(read_tensors(initial->file), initial->file, initial->options);
   }
   optimizer = &config.optimizer.bind(store);
   if (config.train.ema.decay) ema = std::make_unique<Ema>(store, config.train.ema);
@@ -76,6 +79,7 @@ Snapshot Session::snapshot(const std::string& config_yaml) const {
   Snapshot s;
   s.position = position;
   s.config = config_yaml;
+  s.companions = config.task->companions();
   for (const auto& p : store.parameters()) s.model.emplace_back(p.name, p.value);
   s.optimizer = optimizer->state();
   if (ema) s.ema = ema->state();
@@ -125,14 +129,17 @@ void Session::look_ahead() {
   if (ahead_) feed_.prefetch(*ahead_);
 }
 
-Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
+Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches,
                                      const std::function<void(size_t)>& before) {
   ForwardContext c = context();
   LossSum losses(c.device);
   store.clear_grads();
+  int64_t items = 0;
+  for (const auto& batch : batches) items += config.task->counted_items(batch);
   for (size_t i = 0; i < batches.size(); ++i) {
     if (before) before(i);
-    const Tensor loss = config.task->loss(feed_.deliver(batches[i]), c, static_cast<double>(samples));
+    const Tensor loss =
+        config.task->loss(feed_.deliver(batches[i]), c, static_cast<double>(std::max<int64_t>(items, 1)));
     backward(loss);
     if (i + 1 < batches.size()) feed_.prefetch(batches[i + 1]);
     losses.add(loss.detach());
@@ -149,7 +156,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
   figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
   // All of the step is on its way before the host asks how it went: on a GPU that is the step's only wait. An update by
   // gradients that are not finite changes nothing.
-  const ClipResult clipped = clip(store, config.train.clip, 1, accumulate_gradients(batches, figures.samples));
+  const ClipResult clipped = clip(store, config.train.clip, 1, accumulate_gradients(batches));
   optimizer->step(figures.learning_rate, clipped.scale);
   if (ema) ema->update(optimizer->steps(), clipped.scale);
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
@@ -161,9 +168,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
   if (!clipped.finite()) {
     optimizer->take_back_step();
     NonFinite report = begin_report(figures, batches);
-    const auto rerun = [&](const std::function<void(size_t)>& before) {
-      accumulate_gradients(batches, figures.samples, before);
-    };
+    const auto rerun = [&](const std::function<void(size_t)>& before) { accumulate_gradients(batches, before); };
     find_first_not_finite(store, batches, rerun, report);
     const char* advice = report.op == "input" ? "Mend the data"
                          : report.op.empty()  ? "Try again"

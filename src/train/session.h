@@ -79,8 +79,7 @@ class Session {
   void load(const LoadedCheckpoint& checkpoint);
   // Forward and backward of all batches: the sum of their losses, and gradients in the store. before(i): ahead of batch
   // i. Does not wait for the device.
-  Tensor accumulate_gradients(const std::vector<data::Batch>& batches, int64_t samples,
-                              const std::function<void(size_t)>& before = {});
+  Tensor accumulate_gradients(const std::vector<data::Batch>& batches, const std::function<void(size_t)>& before = {});
   // Every floating tensor of the update's phase, state first, as values are made from it; and flags of those that are
   // not finite, still on the device.
   struct StateFlags {
