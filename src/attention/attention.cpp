@@ -18,6 +18,11 @@ Tensor with_dense_rows(const Tensor& x) {
   return x.strides()[x.rank() - 1] == 1 || x.dim(-1) == 1 ? x : x.contiguous();
 }
 
+// Backward must see what forward saw: a copy, unless `made` is ours already.
+Tensor own_copy(const Tensor& made, const Tensor& given) {
+  return made.shares_storage_with(given) ? made.clone() : made;
+}
+
 void take_queries_keys_values(const AttentionInputs& in, const AttentionOptions& options, Expect& e, Problem& p) {
   const int64_t heads = options.heads;
   e.that(in.qkv.defined() != in.q.defined() && in.q.defined() == in.k.defined() && in.q.defined() == in.v.defined(),
@@ -50,6 +55,34 @@ void take_queries_keys_values(const AttentionInputs& in, const AttentionOptions&
   e.that(p.head_size >= 1, "the head size is 0");
 }
 
+// From [1, N, C] to sequences.
+void take_offsets(const AttentionInputs& in, const AttentionOptions& options, Expect& e, Problem& p) {
+  if (!in.offsets) return;
+  e.that(!in.key_mask && !in.key_lengths && !in.bias, "offsets come without key_mask, key_lengths and bias");
+  e.that(p.batch == 1 && p.rows == p.keys, "with offsets there is one row of sequences, not {} ({} queries, {} keys)",
+         p.batch, p.rows, p.keys);
+  e.same_device("offsets", in.offsets, p.q);
+  e.dtype("offsets", in.offsets, {DType::i64});
+  e.that(in.offsets.rank() == 1 && in.offsets.dim(0) >= 1, "offsets have shape {}, expected [sequences + 1]",
+         in.offsets.shape().text());
+  e.that(options.longest >= 0, "longest is {}", options.longest);
+  const int64_t n = p.rows;
+  p.batch = in.offsets.dim(0) - 1;
+  if (!is_on_cpu(p.q)) {
+    p.offsets = own_copy(in.offsets.contiguous(), in.offsets);
+    if (options.longest > 0) p.rows = p.keys = std::min(n, options.longest);
+    return;
+  }
+  p.starts = in.offsets.to_vector<int64_t>();
+  e.that(p.starts.front() == 0 && p.starts.back() == n, "offsets go from {} to {}, expected 0 to {}", p.starts.front(),
+         p.starts.back(), n);
+  p.rows = p.keys = 0;
+  for (size_t s = 1; s < p.starts.size(); ++s) {
+    e.that(p.starts[s] >= p.starts[s - 1], "offsets[{}] is {} after {}", s, p.starts[s], p.starts[s - 1]);
+    p.rows = p.keys = std::max(p.rows, p.starts[s] - p.starts[s - 1]);
+  }
+}
+
 void check_masks(const AttentionInputs& in, Expect& e, const Problem& p) {
   if (in.key_lengths) {
     e.same_device("key_lengths", in.key_lengths, p.q);
@@ -63,11 +96,6 @@ void check_masks(const AttentionInputs& in, Expect& e, const Problem& p) {
     e.that(in.key_mask.shape() == Shape{p.batch, p.keys}, "key_mask has shape {}, expected [{}, {}]",
            in.key_mask.shape().text(), p.batch, p.keys);
   }
-}
-
-// Backward must see what forward saw: a copy, unless `made` is ours already.
-Tensor own_copy(const Tensor& made, const Tensor& given) {
-  return made.shares_storage_with(given) ? made.clone() : made;
 }
 
 void take_masks_on_device(const AttentionInputs& in, Problem& p) {
@@ -139,6 +167,7 @@ std::shared_ptr<const Problem> make_problem(const AttentionInputs& in, const Att
   auto p = std::make_shared<Problem>();
   Expect e("attention");
   take_queries_keys_values(in, options, e, *p);
+  take_offsets(in, options, e, *p);
   check_masks(in, e, *p);
   if (is_on_cpu(p->q)) {
     take_masks(in, e, *p);
@@ -191,8 +220,7 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
   bool recorded = false;
   for (const Tensor& x : inputs) recorded = recorded || (grad_enabled() && requires_grad(x));
 
-  const Tensor out = Tensor::empty({problem->batch, problem->rows, problem->heads * problem->head_size}, problem->dtype,
-                                   problem->q.device());
+  const Tensor out = Tensor::empty(problem->q.shape(), problem->dtype, problem->q.device());
   const kernels::Saved saved = implementation.forward(*problem, out, recorded);
   const DType coefficient_type = accumulator_of(problem->dtype);
   const bool packed = in.qkv.defined();
