@@ -80,7 +80,9 @@ struct Block {
 
   // What is added to the residual stream, 2 depth times, starts smaller (section 2.3 of the paper).
   static Init into_residual(const Init& init, const TextSizes& n) {
-    return normal(init.a / std::sqrt(2.0 * static_cast<double>(n.depth)));
+    Init smaller = init;
+    smaller.a /= std::sqrt(2.0 * static_cast<double>(n.depth));
+    return smaller;
   }
 
   // attend: from [B, N, 3 C] to [B, N, C], with or without a cache.

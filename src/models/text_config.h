@@ -41,7 +41,7 @@ class FamilyConfig : public TextModelConfig {
 
   TextSizes sizes() const;
   Activation resolved_activation() const { return parse_activation(sizes().activation); }
-  Init init() const { return normal(init_deviation); }
+  Init init() const { return init_deviation > 0 ? normal(init_deviation) : zeros(); }
 
  protected:
   struct Preset {

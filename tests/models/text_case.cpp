@@ -14,20 +14,6 @@ bool has_part(const std::string& name, std::initializer_list<const char*> parts)
 
 }  // namespace
 
-std::vector<double> spread(std::string_view name, int64_t count) {
-  std::vector<double> out(static_cast<size_t>(count));
-  const uint64_t hash = hash_name(name);
-#pragma omp parallel for
-  for (int64_t i = 0; i < count; ++i) {
-    uint64_t z = hash + static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    out[static_cast<size_t>(i)] = static_cast<double>(z >> 40) * 0x1p-23 - 1;
-  }
-  return out;
-}
-
 void fill_by_formula(ParameterStore& store) {
   for (const Parameter& p : store.parameters()) {
     double factor = 0.2, shift = 0;
@@ -40,10 +26,12 @@ void fill_by_formula(ParameterStore& store) {
     } else {
       factor = 1.5 / std::sqrt(static_cast<double>(p.name.starts_with("transformer.") ? p.shape[0] : p.shape[1]));
     }
-    const auto numbers = spread(p.name, p.shape.numel());
-    std::vector<float> values(numbers.size());
-    for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(shift + factor * numbers[i]);
-    p.value.copy_from(Tensor::from<float>(p.shape, values));
+    const Tensor values = Tensor::empty(p.shape, DType::f32);
+    float* x = values.data<float>();
+    const uint64_t hash = hash_name(p.name);
+#pragma omp parallel for
+    for (int64_t i = 0; i < values.numel(); ++i) x[i] = static_cast<float>(shift + factor * spread(hash, i));
+    p.value.copy_from(values);
   }
 }
 

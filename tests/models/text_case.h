@@ -5,17 +5,22 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/strings.h"
 #include "config/reader.h"
 #include "models/text_model.h"
 #include "optim/optimizer_config.h"
 
 namespace gfsa::test {
 
-// `count` numbers in [-1, 1): the upper 24 bits of splitmix64(hash of the name + index).
-std::vector<double> spread(std::string_view name, int64_t count);
+// Number i of a name, in [-1, 1): the upper 24 bits of splitmix64(hash_name(name) + i steps).
+inline double spread(uint64_t hash, int64_t i) {
+  uint64_t z = hash + static_cast<uint64_t>(i) * 0x9E3779B97F4A7C15u;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+  return static_cast<double>((z ^ (z >> 31)) >> 40) * 0x1p-23 - 1;
+}
 // Every parameter by the formula, rounded to f32.
 void fill_by_formula(ParameterStore& store);
 
