@@ -1,7 +1,10 @@
 #include "attention/decode.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "attention/arguments.h"
+#include "attention/kernels/decode.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
 
@@ -65,9 +68,49 @@ void AttentionCache::select(const std::vector<int64_t>& from) {
   rebuild(capacity_, from);
 }
 
-Tensor attention_step(const AttentionInputs& in, const AttentionOptions&, AttentionCache&,
-                      const std::vector<int64_t>&) {
-  fail("attention_step: not on device {} yet", (in.qkv ? in.qkv : in.q).device().text());
+Tensor attention_step(const AttentionInputs& in, const AttentionOptions& options, AttentionCache& cache,
+                      const std::vector<int64_t>& counts) {
+  const AttentionCache::Spec& spec = cache.spec_;
+  kernels::Step step;
+  kernels::Problem& p = step.p;
+  Expect e("attention_step");
+  kernels::take_queries_keys_values(in, options.heads, e, p);
+  kernels::take_coefficients(in, e, p);
+  e.that(!in.bias && !in.key_mask && !in.key_lengths && !in.offsets, "takes no bias, masks or offsets");
+  e.that(options.causal, "is causal; options.causal must say so");
+  e.that(options.dropout == 0, "has no dropout");
+  e.that(p.rows == p.keys && p.batch == spec.sequences && p.heads == spec.heads && p.head_size == spec.head_size,
+         "q has shape {} and k has {}, with {} heads; the cache has {} sequences and {} heads of size {}",
+         p.q.shape().text(), p.k.shape().text(), p.heads, spec.sequences, spec.heads, spec.head_size);
+  e.that(p.dtype == spec.dtype && p.q.device() == spec.device, "q is {} on {}, the cache {} on {}", name_of(p.dtype),
+         p.q.device().text(), name_of(spec.dtype), spec.device.text());
+  e.that(p.degree == spec.degree, "the filter's degree is {}, the cache's {}", p.degree, spec.degree);
+  e.that(spec.device.type == DeviceType::cpu || (spec.degree + 1) * spec.head_size <= 16384,
+         "on a GPU (degree + 1) x head size is at most 16384, not {} x {}", spec.degree + 1, spec.head_size);
+  e.that(counts.empty() || static_cast<int64_t>(counts.size()) == p.batch, "{} counts for {} sequences", counts.size(),
+         p.batch);
+  step.counts = counts.empty() ? std::vector<int64_t>(static_cast<size_t>(p.batch), p.rows) : counts;
+  step.before = cache.lengths_;
+  int64_t longest = 0;
+  for (size_t b = 0; b < step.counts.size(); ++b) {
+    const int64_t count = step.counts[b];
+    e.that(count >= 0 && count <= p.rows, "counts[{}] is {}, expected 0 to {}", b, count, p.rows);
+    longest = std::max(longest, step.before[b] + count);
+  }
+  const Tensor out = Tensor::empty(p.q.shape(), p.dtype, p.q.device());
+  if (out.numel() == 0) return out;
+  p.scale = options.scale.value_or(1.0 / std::sqrt(static_cast<double>(p.head_size)));
+  if (longest > cache.capacity_) cache.reserve(std::max({longest, 2 * cache.capacity_, int64_t{64}}));
+  step.keys = cache.keys_;
+  step.values = cache.values_;
+  step.sums = cache.sums_;
+  step.device_before = cache.device_lengths_;
+  if (!counts.empty() && !is_on_cpu(out)) {
+    step.device_counts = Tensor::from<int64_t>({p.batch}, counts).to(out.device());
+  }
+  on_device("attention_step", out, [&](auto d) { kernels::DecodeKernels<d>::step(step, out); });
+  for (size_t b = 0; b < step.counts.size(); ++b) cache.lengths_[b] += step.counts[b];
+  return out;
 }
 
 }  // namespace gfsa

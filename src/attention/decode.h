@@ -21,7 +21,7 @@ class AttentionCache {
     int64_t sequences = 0, heads = 1, head_size = 0;
     int64_t degree = 1;  // of the layer's filter; 1 for softmax
     DType dtype = DType::f32;
-    Device device;
+    Device device = {};
   };
   // Empty, with room for `capacity` tokens a sequence.
   explicit AttentionCache(const Spec& spec, int64_t capacity = 0);
@@ -58,9 +58,8 @@ class AttentionCache {
 // many tokens of sequence b are real (empty: all M; 0: a sequence that has ended). Rows of padding are zeros.
 //
 // inputs: qkv [B, M, 3 C], or q, k, v [B, M, C]; coefficients; nothing else. options: heads, scale; `causal` must be
-// set, dropout 0. On GPUs head sizes and degrees of any size; the host waits for nothing if counts are empty and no
-// room has to be made.
-// Errors: shapes, type, device or degree that are not the cache's; bias, masks or offsets.
+// set, dropout 0. On GPUs (degree + 1) x head size is at most 16384; the host waits for nothing if counts are empty and
+// no room has to be made. Errors: shapes, type, device or degree that are not the cache's; bias, masks or offsets.
 Tensor attention_step(const AttentionInputs& inputs, const AttentionOptions& options, AttentionCache& cache,
                       const std::vector<int64_t>& counts = {});
 

@@ -14,6 +14,7 @@ struct Problem {
   DType dtype = DType::f32;
   double scale = 1;
   bool causal = false;
+  int64_t past = 0;             // causal, CPU: keys before the one of row 0; row i sees keys 0 .. past + i
   Tensor q, k, v;               // [B, rows or keys, H D], packed [1, N, H D]: views with last stride 1
   Tensor bias;                  // [1|B, 1|H, rows, keys] of the accumulator's type, last stride 1; may be undefined
   Tensor keep;                  // bool [B, keys] contiguous; on the CPU only where a mask has holes below its width
