@@ -19,6 +19,7 @@ struct Arguments {
   std::vector<std::string> words, data;  // words: runs and overrides, told apart by '='
   std::string config, split, output, output_dir, predict, diagnose, verify;
   int64_t batch_size = 0, diagnose_samples = 32;
+  train::GenerateRequest generate;
   bool ema = false, best = false;
 };
 
@@ -34,6 +35,8 @@ void declare(CLI::App& app, Arguments& a) {
       "  gfsa-eval runs/softmax/seed-* runs/gfsa --output table.csv   mean, spread and test over seeds as well\n"
       "  gfsa-eval runs/vit_gfsa --predict in.safetensors --output out.safetensors\n"
       "  gfsa-eval runs/vit_gfsa --diagnose figures\n"
+      "  gfsa-eval runs/bert_cola --predict test --output CoLA.tsv\n"
+      "  gfsa-eval runs/gpt --generate 'ROMEO:' --max-tokens 200 --temperature 0.8 --top-k 40\n"
       "  gfsa-eval --verify runs/vit_gfsa\n"
       "Exit codes: 0 done, 1 failed while running, 2 bad input.");
   app.add_option("runs", a.words,
@@ -59,8 +62,30 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--output-dir", a.output_dir, "Where the confusion matrix goes (default: eval/ in the run directory)")
       ->type_name("DIR");
   app.add_option("--predict", a.predict,
-                 "Write `logits` for the tensor `images` (F32 [N, C, H, W], normalised); opens no data")
-      ->type_name("SAFETENSORS");
+                 "Write predictions. Of pictures: `logits` for the tensor `images` (F32 [N, C, H, W], normalised) of a "
+                 ".safetensors file; opens no data. Of texts: a .tsv in GLUE's submission format for a split or table")
+      ->type_name("FILE|SPLIT");
+  app.add_option("--generate", a.generate.prompts, "Write on from this text; may be repeated")
+      ->type_name("PROMPT")
+      ->allow_extra_args(false);
+  app.add_option("--max-tokens", a.generate.max_tokens, "New tokens of each text, at most (100)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24).description(""));
+  app.add_option("--temperature", a.generate.temperature,
+                 "Below 1: likely tokens become likelier; 0: always the likeliest (1)")
+      ->type_name("T")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--top-k", a.generate.top_k, "Only so many likeliest tokens; 0: all (0)")
+      ->type_name("K")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--top-p", a.generate.top_p, "Only the likeliest tokens that have this probability together (1)")
+      ->type_name("P")
+      ->check(CLI::Range(0.0, 1.0).description(""));
+  app.add_option("--repetition-penalty", a.generate.repetition_penalty,
+                 "Above 1: tokens that the text has already become less likely (1)")
+      ->type_name("R")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seed", a.generate.seed, "Of --generate: the same text for the same seed (0)")->type_name("N");
   app.add_option("--diagnose", a.diagnose,
                  "Write frequency responses, token similarity, singular values and coefficients as CSV and PNG")
       ->type_name("DIR");
@@ -92,7 +117,10 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
   } else if (!a.diagnose.empty() && !a.output.empty()) {
     bad_input("--diagnose writes into its own folder; leave out --output");
   }
-  const char* of_one = !a.predict.empty() ? "--predict" : !a.diagnose.empty() ? "--diagnose" : nullptr;
+  const char* of_one = !a.predict.empty()            ? "--predict"
+                       : !a.diagnose.empty()         ? "--diagnose"
+                       : !a.generate.prompts.empty() ? "--generate"
+                                                     : nullptr;
   runs = tasks::expand_seed_folders(runs, Env::real());
   if (runs.size() > 1 && of_one != nullptr) bad_input("{}: takes one model, {} are named", of_one, runs.size());
   std::vector<tasks::ModelChoice> out;
@@ -123,6 +151,13 @@ int run(const Arguments& a) {
     if (!a.diagnose.empty()) {
       const auto paths = trained.task().diagnose(split, a.diagnose_samples, a.diagnose, context, env);
       std::printf("%s\n", fmt::format("{}", fmt::join(paths, "\n")).c_str());
+      return kExitDone;
+    }
+    if (!a.generate.prompts.empty()) {
+      const auto texts = trained.task().generate(a.generate, context);
+      for (size_t i = 0; i < texts.size(); ++i) {
+        std::printf("%s%s%s\n", i > 0 ? "\n" : "", a.generate.prompts[i].c_str(), texts[i].c_str());
+      }
       return kExitDone;
     }
     reports.push_back(tasks::evaluate(trained, split, batch_size));

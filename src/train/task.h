@@ -88,11 +88,11 @@ class Task {
   virtual std::pair<std::string, bool> primary_metric() const = 0;
 
   // Names of the files that this task keeps beside its weights; the files themselves, once it is built; and those that
-  // a checkpoint was written with, before it is built: bad input, naming `source`, if the configuration asks for
+  // a checkpoint was written with, before it is built: bad input, naming `folder`, if the configuration asks for
   // others.
   virtual std::vector<std::string> companion_names() const { return {}; }
   virtual Companions companions() const { return {}; }
-  virtual void use_companions(const Companions& stored, const std::string& source) { (void)stored, (void)source; }
+  virtual void use_companions(const Companions& stored, const std::string& folder) { (void)stored, (void)folder; }
 
   // Weights that a fresh run starts from (init_from goes before them).
   virtual std::optional<InitialWeights> initial_weights() const { return std::nullopt; }
