@@ -43,7 +43,7 @@ struct PredictRequest {
 };
 
 struct GenerateRequest {
-  std::vector<std::string> prompts;
+  std::vector<std::string> prompts = {};
   int64_t max_tokens = 100;
   double temperature = 1;         // 0: always the most probable token
   int64_t top_k = 0;              // of so many most probable tokens; 0: of all
