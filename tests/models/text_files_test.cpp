@@ -190,6 +190,48 @@ TEST(TextModels, ConfigJsonIsComparedWithTheYaml) {
   expect_error([&] { roberta->take_config_json(R"({"pad_token_id": 0})", "c"); }, {"pad_token_id is 0, expected 1"});
 }
 
+// Whatever stands in the file: it is taken, or it is bad input.
+TEST(TextModels, ConfigJsonWithAnyValueIsTakenOrRefused) {
+  const nlohmann::json values{nullptr,
+                              true,
+                              false,
+                              -1,
+                              0,
+                              1,
+                              7,
+                              1e300,
+                              -0.5,
+                              9223372036854775807,
+                              18446744073709551615u,
+                              "",
+                              "two",
+                              "\xff",
+                              "gelu",
+                              nlohmann::json::array({1}),
+                              nlohmann::json::object()};
+  int taken = 0, refused = 0;
+  for (const Family& f : kFamilies) {
+    const auto whole = nlohmann::json::parse(config_of(tiny(f.name))->config_json(f.head, 2, {}));
+    for (const auto& [key, original] : whole.items()) {
+      for (const auto& value : values) {
+        auto changed = whole;
+        changed[key] = value;
+        const auto model = config_of(fmt::format("{{name: {}}}", f.name));
+        try {
+          model->take_config_json(changed.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), "c.json");
+          ++taken;
+        } catch (const Error& e) {
+          EXPECT_EQ(e.exit_code(), kExitBadInput) << e.message();
+          EXPECT_THAT(e.message(), HasSubstr(key));
+          ++refused;
+        }
+      }
+    }
+  }
+  EXPECT_GT(taken, 500);
+  EXPECT_GT(refused, 500);
+}
+
 TEST(TextModels, ConfigJsonFillsWhatTheYamlLeavesOpen) {
   const auto model = config_of("{name: gpt2, dropout: 0.2}");
   model->take_config_json(R"({"n_embd": 24, "n_head": 4, "n_layer": 3, "n_positions": 17, "vocab_size": 99,
@@ -263,10 +305,10 @@ for case in json.load(open(sys.argv[1])):
     const size_t real = f.head == kClasses ? ours[i].size() : ours[i].size() / 8 * 6;
     expect_close(std::vector<double>(ours[i].begin(), ours[i].begin() + static_cast<int64_t>(real)),
                  std::vector<double>(theirs.begin(), theirs.begin() + static_cast<int64_t>(real)), 1e-5, "logits");
-    TextSubject again(fmt::format("{{name: {}, vocabulary: 23}}", f.name), "softmax", f.head, 3);
-    again.sections.model->take_config_json(Env::real().read(at + "/again/config.json"), "config.json");
+    const auto config = config_of(fmt::format("{{name: {}}}", f.name));
+    config->take_config_json(Env::real().read(at + "/again/config.json"), "config.json");
     ParameterStore store;
-    const auto model = again.sections.model->build(Scope(store), again.sections.attention, f.head, 3);
+    const auto model = config->build(Scope(store), AttentionConfig(), f.head, 3);
     store.materialize(1);
     store.load(read_tensors(at + "/again/model.safetensors"), "again");  // every tensor, and no other
     const auto start = weights_of(TextSubject(tiny(f.name), "softmax", f.head, 3).store);
