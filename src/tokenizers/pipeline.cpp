@@ -181,25 +181,28 @@ class Pipeline : public Tokenizer {
   std::map<std::string, int32_t> roles_;
 };
 
-// tokenizer.json, a token a line. "roles" is ours: `tokenizers` passes over keys that it does not know.
+// tokenizer.json, a token a line. An added token's "roles" is ours: `tokenizers` passes over it.
 std::string Pipeline::to_json() const {
   const auto described = [](const auto& part) { return part ? part->describe().dump() : std::string("null"); };
   std::string text = "{\"version\":\"1.0\",\n\"truncation\":null,\n\"padding\":null,\n\"added_tokens\":[";
   bool first = true;
   for (const auto& [id, token] : added_.in_order()) {
-    const ordered_json j = {{"id", id},
-                            {"content", token->content},
-                            {"single_word", token->single_word},
-                            {"lstrip", token->lstrip},
-                            {"rstrip", token->rstrip},
-                            {"normalized", token->normalized},
-                            {"special", token->special}};
+    ordered_json j = {{"id", id},
+                      {"content", token->content},
+                      {"single_word", token->single_word},
+                      {"lstrip", token->lstrip},
+                      {"rstrip", token->rstrip},
+                      {"normalized", token->normalized},
+                      {"special", token->special}};
+    for (const auto& [role, content] : parts_.roles) {
+      if (content == token->content) j["roles"].push_back(role);
+    }
     text += fmt::format("{}\n{}", first ? "" : ",", j.dump());
     first = false;
   }
-  text += fmt::format("],\n\"roles\":{},\n\"normalizer\":{},\n\"pre_tokenizer\":{},\n\"post_processor\":{},\n",
-                      ordered_json(parts_.roles).dump(), parts_.normalizer.describe().dump(),
-                      described(parts_.pre_tokenizer), described(parts_.post_processor));
+  text += fmt::format("],\n\"normalizer\":{},\n\"pre_tokenizer\":{},\n\"post_processor\":{},\n",
+                      parts_.normalizer.describe().dump(), described(parts_.pre_tokenizer),
+                      described(parts_.post_processor));
   std::string model = parts_.model->describe().dump();
   model.pop_back();  // its brace
   text += fmt::format("\"decoder\":{},\n\"model\":{},{}}}}}\n", described(parts_.decoder), model,

@@ -16,7 +16,8 @@
 
 namespace gfsa::tokenizers {
 
-// "pad", "unk", "cls", "sep", "mask", "bos", "eos" and the tokens that have these parts.
+// "pad", "unk", "cls", "sep", "mask", "bos", "eos" and the tokens that have these parts. In tokenizer.json they stand
+// with their added token, in a list "roles"; the unknown token is also known from the model.
 using Roles = std::map<std::string, std::string>;
 
 struct Parts {
@@ -32,7 +33,7 @@ struct Parts {
 // `where` begins messages about what does not fit together.
 std::shared_ptr<const Tokenizer> make_tokenizer(Parts parts, const std::string& where);
 
-// A whole tokenizer.json; `roles` are what the files beside it say and count before its own.
+// A whole tokenizer.json.
 Parts parse_tokenizer_json(const std::string& text, const std::string& file);
 // The usual names of the roles, where the vocabulary has them and nothing else was said.
 void add_usual_roles(Roles& roles, const Model& model, const std::vector<AddedToken>& added);

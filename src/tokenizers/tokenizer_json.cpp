@@ -1,4 +1,5 @@
 // The reader of a whole tokenizer.json.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -8,7 +9,10 @@
 namespace gfsa::tokenizers {
 namespace {
 
-std::vector<AddedToken> read_added_tokens(const JsonReader& json) {
+constexpr const char* kRoles[] = {"pad", "unk", "cls", "sep", "mask", "bos", "eos"};
+
+// "roles" of an added token is ours (pipeline.h); `tokenizers` passes over it there.
+std::vector<AddedToken> read_added_tokens(const JsonReader& json, Roles& roles) {
   std::vector<AddedToken> tokens;
   if (!json.has("added_tokens")) return tokens;
   for (const JsonReader& item : json.items("added_tokens")) {
@@ -20,6 +24,14 @@ std::vector<AddedToken> read_added_tokens(const JsonReader& json) {
     token.rstrip = item.flag("rstrip", false);
     token.special = item.flag("special", false);
     token.normalized = item.flag("normalized", !token.special);
+    if (item.has("roles")) {
+      for (const JsonReader& role : item.items("roles")) {
+        if (std::find(std::begin(kRoles), std::end(kRoles), role.text()) == std::end(kRoles)) {
+          role.expected("pad, unk, cls, sep, mask, bos or eos");
+        }
+        roles[role.text()] = token.content;
+      }
+    }
     tokens.push_back(std::move(token));
   }
   return tokens;
@@ -41,13 +53,7 @@ Parts parse_tokenizer_json(const std::string& text, const std::string& file) {
   parts.model = read_model(json.at("model"));
   parts.post_processor = read_post_processor(part("post_processor"));
   parts.decoder = read_decoder(part("decoder"));
-  parts.added_tokens = read_added_tokens(json);
-  if (json.has("roles")) {
-    const JsonReader roles = json.at("roles");
-    for (const char* role : {"pad", "unk", "cls", "sep", "mask", "bos", "eos"}) {
-      if (roles.has(role)) parts.roles[role] = roles.text(role);
-    }
-  }
+  parts.added_tokens = read_added_tokens(json, parts.roles);
   return parts;
 }
 
