@@ -126,5 +126,16 @@ def checkpoint():
     put("checkpoint", "manifest_unsealed", "\1" + body)
 
 
-for make in (config, safetensors, idx, cifar, archive, image, checkpoint):
+def table():
+    put("table", "tsv", "\0text\tlabel\na \"film\tpos\n\tneg\n")
+    put("table", "tsv_of_short_rows", "\x09a\tb\n1\n2\t3\n")
+    put("table", "tsv_without_heading", "\x12a film\t1\nb\t0")
+    put("table", "csv", "\1text,label\n\"a, \"\"film\"\"\nof two lines\",pos\r\nb,neg\n\n")
+    put("table", "csv_without_end", "\1a,b\n\"x,y\n")
+    put("table", "jsonl", "\2{\"text\": \"a\\u00e9\", \"label\": 1}\n\n{\"text\": 0.5, \"label\": true}\n")
+    put("table", "jsonl_of_lists", "\2[1, 2]\n")
+    put("table", "latin1", b"\0text\tlabel\ncaf\xe9\t1\n")
+
+
+for make in (config, safetensors, idx, cifar, archive, image, checkpoint, table):
     make()

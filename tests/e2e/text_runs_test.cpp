@@ -102,8 +102,9 @@ TEST_F(TextRuns, ARunsDirectoryIsAPretrainedModel) {
     newest = std::max(newest, entry.path());
   }
   ASSERT_TRUE(env.exists(newest.string() + "/config.json"));
-  const auto tuned = train({"--config", "bert.yaml", "run_dir=tuned",
-                            "model={name: bert, pretrained: " + newest.string() + "}", "train.epochs=2"});
+  const auto tuned =
+      train({"--config", "bert.yaml", "run_dir=tuned",
+             "model={pretrained: " + newest.string() + ", positions: null, mlp_width: null}", "train.epochs=2"});
   ASSERT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_EQ(read("tuned/tokenizer.json"), read("first/tokenizer.json"));
   std::filesystem::remove_all(folder_ / "first");

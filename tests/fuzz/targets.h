@@ -28,14 +28,16 @@ void archive(std::string_view bytes);
 void image(std::string_view bytes);
 // The first byte: state.json, manifest.json, a manifest whose checksum is made to fit.
 void checkpoint(std::string_view bytes);
+// The first byte: TSV, CSV or JSON lines, and how.
+void table(std::string_view bytes);
 
 struct Named {
   const char* name;  // of the program fuzz_<name> and of the folder corpus/<name>
   Target run;
 };
-inline constexpr Named kTargets[] = {{"config", config},        {"safetensors", safetensors}, {"idx", idx},
-                                     {"cifar", cifar},          {"archive", archive},         {"image", image},
-                                     {"checkpoint", checkpoint}};
+inline constexpr Named kTargets[] = {
+    {"config", config}, {"safetensors", safetensors}, {"idx", idx},    {"cifar", cifar}, {"archive", archive},
+    {"image", image},   {"checkpoint", checkpoint},   {"table", table}};
 
 // Runs `read`; whether it succeeded. Aborts on a finding.
 bool accepts(const std::function<void()>& read);
