@@ -123,8 +123,9 @@ void TextSetup::prepare_for_weights(const std::string& source) {
 }
 
 void TextSetup::build(ParameterStore& store, int64_t classes) {
-  classes_ = classes;
   model_ = model_section_.config->build(Scope(store), attention_, head_, classes);
+  companions_ = {{kConfig, model_section_.config->config_json(head_, classes, attention_)},
+                 {kTokenizer, tokenizer_->to_json()}};
 }
 
 void TextSetup::require_positions(const std::string& key, int64_t tokens) const {
@@ -137,11 +138,6 @@ int32_t TextSetup::required_token(const std::string& role, const std::string& wh
   const auto id = tokenizer_->special_id(role);
   if (!id) bad_input("tokenizer: has no '{}' token, which {} needs", role, what);
   return *id;
-}
-
-train::Companions TextSetup::companions() const {
-  return {{kConfig, model_section_.config->config_json(head_, classes_, attention_)},
-          {kTokenizer, tokenizer_->to_json()}};
 }
 
 std::optional<train::InitialWeights> TextSetup::initial_weights() const {

@@ -53,7 +53,7 @@ class TextSetup {
   int32_t required_token(const std::string& role, const std::string& what) const;
   int32_t pad_token() const { return tokenizer_->special_id("pad").value_or(0); }
 
-  train::Companions companions() const;
+  const train::Companions& companions() const { return companions_; }
   std::optional<train::InitialWeights> initial_weights() const;
   std::string model_text() const;
   std::vector<std::string> report(Device device) const;
@@ -73,8 +73,8 @@ class TextSetup {
   TokenizerConfig tokenizer_config_;
   std::shared_ptr<const tokenizers::Tokenizer> tokenizer_;
   std::unique_ptr<TextModel> model_;
-  int64_t classes_ = 0;
-  bool stored_ = false;  // what stands beside stored weights is used
+  train::Companions companions_;  // made once: a checkpoint must not wait for them
+  bool stored_ = false;           // what stands beside stored weights is used
 };
 
 // What the model sees of a batch of src/data/text.

@@ -16,7 +16,8 @@ nlohmann::json golden() {
 
 TEST(TextMetrics, OfClassesAreThoseOfScikitLearn) {
   int cases = 0;
-  for (const auto& c : golden()["classes"]) {
+  const auto all = golden();
+  for (const auto& c : all["classes"]) {
     std::vector<ClassPair> pairs;
     for (size_t i = 0; i < c["truth"].size(); ++i) pairs.push_back({c["truth"][i], c["predicted"][i]});
     EXPECT_NEAR(accuracy(pairs), c["accuracy"].get<double>(), 1e-12) << c;
@@ -30,7 +31,8 @@ TEST(TextMetrics, OfClassesAreThoseOfScikitLearn) {
 
 TEST(TextMetrics, OfNumbersAreThoseOfSciPy) {
   int without = 0;
-  for (const auto& c : golden()["pairs"]) {
+  const auto all = golden();
+  for (const auto& c : all["pairs"]) {
     const auto x = c["x"].get<std::vector<double>>(), y = c["y"].get<std::vector<double>>();
     if (c["pearson"].is_null()) {
       EXPECT_TRUE(std::isnan(pearson(x, y))) << c;

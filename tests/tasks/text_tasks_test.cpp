@@ -117,7 +117,7 @@ TEST_F(TextTasks, AccumulationCountsTokens) {
 }
 
 TEST_F(TextTasks, AGptLearnsAndItsFiguresFitTogether) {
-  const auto run = start(kTinyGpt);
+  const auto run = start(kTinyGpt, {"train.epochs=20", "train.accumulate=1"});
   const auto before = evaluated(*run);
   while (!run->session->finished()) run->session->step();
   const auto after = evaluated(*run);
@@ -143,7 +143,7 @@ TEST_F(TextTasks, TheReferencesGroupingTrains) {
 
 TEST_F(TextTasks, AMaskedModelLearns) {
   const auto run = start(kTinyGpt, {"task=masked_language_modelling", "model.name=bert", "tokenizer.kind=wordpiece",
-                                    "train.epochs=8", "train.accumulate=1"});
+                                    "train.epochs=20", "train.accumulate=1"});
   const double before = metric(evaluated(*run), "loss");
   while (!run->session->finished()) run->session->step();
   const auto metrics = evaluated(*run);

@@ -74,7 +74,7 @@ TEST(TextTable, RefusesWithThePlace) {
             "t:2:7: no JSON from here on, expected one object a line");
   EXPECT_EQ(refused("[1]\n", {"jsonl"}, {"a"}), "t:1: is array, expected a JSON object");
   EXPECT_EQ(refused("{\"a\": [1]}\n", {"jsonl"}, {"a"}), "t:1: 'a' is array, expected text or a number");
-  EXPECT_EQ(refused("{\"b\": 1}\n", {"jsonl"}, {"a"}), "t:1: has no column 'a', but b");
+  EXPECT_EQ(refused("{\"x\": 1}\n", {"jsonl"}, {"label"}), "t:1: has no column 'label', but x");
   EXPECT_THAT(refused("a\nx\xFFy\n", {"tsv"}, {"a"}), HasSubstr("t:2:2: byte 0xFF is not UTF-8 here"));
   EXPECT_THAT(refused("a\nx\xC3\n", {"tsv"}, {"a"}), HasSubstr("t:2:2: byte 0xC3 is not UTF-8 here"));
   EXPECT_EQ(refused(std::string_view("a\nx\0\n", 5), {"tsv"}, {"a"}), "t:2:2: a byte 0, expected text");
