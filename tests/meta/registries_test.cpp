@@ -48,6 +48,7 @@ TEST(Registries, EveryNameHasATest) {
   entries["optim"] = entries_of(optimizer_registry());
   for (const auto& schedule : entries_of(schedule_registry())) entries["optim"].push_back(schedule);
   entries["data"] = entries_of(data::image_source_registry());
+  for (const auto& source : entries_of(data::text_source_registry())) entries["data"].push_back(source);
   entries["tasks"] = entries_of(tasks::task_registry());
 
   std::map<std::string, std::string> texts;  // of the tests, by folder
