@@ -87,11 +87,13 @@ void TextSetup::complete_model() {
 
 void TextSetup::prepare(const ForEachText& for_each_text) {
   if (model_section_.pretrained && !stored_) {
-    const std::string path = *model_section_.pretrained + "/" + kConfig;
-    if (!Env::real().is_directory(*model_section_.pretrained)) {
-      bad_input("model.pretrained: {} is no folder, expected one with {}, {} and a tokenizer",
-                *model_section_.pretrained, kConfig, kWeights);
+    const std::string& folder = *model_section_.pretrained;
+    for (const char* name : {kConfig, kWeights}) {
+      if (Env::real().exists(folder + "/" + name)) continue;
+      bad_input("model.pretrained: {} has no {}, expected a folder with {}, {} and a tokenizer's files", folder, name,
+                kConfig, kWeights);
     }
+    const std::string path = folder + "/" + kConfig;
     model_section_.config->take_config_json(Env::real().read(path), path);
   }
   if (!tokenizer_) tokenizer_ = given_tokenizer();

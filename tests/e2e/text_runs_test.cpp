@@ -29,13 +29,13 @@ class TextRuns : public TrainProgramTest {
 };
 
 TEST_F(TextRuns, AGptGoesOnBitForBitAndWrites) {
-  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=straight"}).exit_code, 0);
-  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=resumed", "train.epochs=1"}).exit_code, 0);
+  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=straight", "schedule=constant"}).exit_code, 0);
+  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=resumed", "schedule=constant", "train.epochs=1"}).exit_code, 0);
   // The tokenizer is the checkpoint's: the training text alone would make another one of another size now.
   const auto second = train({"--resume", "resumed", "train.epochs=3"});
   ASSERT_EQ(second.exit_code, 0) << second.err;
   EXPECT_THAT(second.err, testing::Not(HasSubstr("trained from the training text")));
-  EXPECT_EQ(tensors("straight"), tensors("resumed"));
+  EXPECT_TRUE(tensors("straight") == tensors("resumed"));
   EXPECT_EQ(metrics("straight"), metrics("resumed"));
 
   // Of a run nothing else is needed: not the tokenizer's text, and not the place where it stood.
@@ -58,10 +58,11 @@ TEST_F(TextRuns, AGptGoesOnBitForBitAndWrites) {
 }
 
 TEST_F(TextRuns, ATokenizerThatIsNotTheRunsIsRefused) {
-  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=a", "train={steps: 1, batch_size: 4}"}).exit_code, 0);
-  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=b", "train={steps: 1, batch_size: 4}", "tokenizer.vocabulary=290"})
-                .exit_code,
-            0);
+  ASSERT_EQ(train({"--config", "gpt.yaml", "run_dir=a", "train.epochs=null", "train.steps=1"}).exit_code, 0);
+  ASSERT_EQ(
+      train({"--config", "gpt.yaml", "run_dir=b", "train.epochs=null", "train.steps=1", "tokenizer.vocabulary=290"})
+          .exit_code,
+      0);
   const auto r = evaluate({"a", "tokenizer.path=b/tokenizer.json"});
   EXPECT_EQ(r.exit_code, 2);
   EXPECT_THAT(r.err,

@@ -193,7 +193,7 @@ TEST_F(TextTasks, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refused(kTinyClassifier, {"model.vocabulary=7"}), HasSubstr("model.vocabulary: is 7, expected at least"));
   EXPECT_THAT(refused(kTinyClassifier, {"metric=spearman"}), HasSubstr("metric"));
   EXPECT_THAT(refused(kTinyClassifier, {"model.pretrained=nowhere"}),
-              HasSubstr("model.pretrained: nowhere is no folder"));
+              HasSubstr("model.pretrained: nowhere has no config.json"));
   EXPECT_THAT(refused(kTinyGpt, {"task=masked_language_modelling", "model.name=bert", "tokenizer.kind=character"}),
               HasSubstr("which masked language modelling needs"));
   EXPECT_THAT(refused(kTinyGpt, {"data.block=64", "data.path=" + folder_ / "data/none"}), HasSubstr("does not exist"));

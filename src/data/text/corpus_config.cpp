@@ -29,8 +29,8 @@ std::string find_text(const std::string& folder, const std::string& split, const
       if (env.exists(path) && !env.is_directory(path)) return path;
     }
   }
-  bad_input("data.{0}_file: {1} has no {2} (also not as .gz){3}; name the file of the split '{0}'", split, folder,
-            one_of(names), did_you_mean(names[0], env.list(folder)));
+  bad_input("data.{0}_file: {1} has no {2} (also not as .gz) for the split '{0}'{3}", split, folder, one_of(names),
+            did_you_mean(names[0], env.list(folder)));
 }
 
 }  // namespace
