@@ -120,11 +120,12 @@ struct SharedLayer {
 
   const FilteredAttention& attention(int64_t use) const { return *(uses[static_cast<size_t>(use)] ? filtered : plain); }
 
-  // x [B, N, C] -> [B, N, C]. use: which of the model's layers this is.
-  Tensor forward(const Tensor& x, const TextInputs& inputs, const ForwardContext& c, int64_t use) const {
+  // x [B, N, C] -> [B, N, C]; first_only: of the first tokens, [B or S, C]. use: which of the model's layers this is.
+  Tensor forward(Tensor x, const TextInputs& inputs, const ForwardContext& c, int64_t use, bool first_only) const {
     const std::string here = "." + std::to_string(use);
     const Tensor qkv_rows = qkv.forward(cast(x, c.compute));  // [B, N, 3 C]
     Tensor y = attention(use).forward(attention_inputs(inputs, qkv_rows), c, inputs.longest, here);
+    if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);
     y = dropout(dense.forward(y), dropout_rate, c.key(path + ".output_dropout" + here), c.sample0, c.training);
     const Tensor middle = attention_norm.forward(add(x, y));
     y = ffn_output.forward(ffn.forward(cast(middle, c.compute), activation));
@@ -171,18 +172,10 @@ class Albert final : public TextModel {
   }
 
   Tensor forward(const TextInputs& inputs, const ForwardContext& c) const override {
-    const Tensor x = hidden(inputs, c);
-    return classifier_ ? classifier_->forward(x, inputs, c) : lm_->forward(x, inputs, c);
+    return classifier_ ? classifier_->forward(encode(inputs, c, true), c)
+                       : lm_->forward(encode(inputs, c, false), inputs, c);
   }
-  Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override {
-    Tensor x = embeddings_.forward(inputs, c);                                  // [B, N, E]
-    x = to_width_.forward(cast(x, c.compute), Activation::none, c.residual());  // [B, N, C]
-    for (int64_t i = 0; i < sizes_.depth; ++i) {
-      const auto run = [this, inputs, c, i](const Tensor& y) { return layer_.forward(y, inputs, c, i); };
-      x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
-    }
-    return x;
-  }
+  Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override { return encode(inputs, c, false); }
 
   ParameterStore::LoadOptions load_options() const override {
     ParameterStore::LoadOptions o;
@@ -200,16 +193,28 @@ class Albert final : public TextModel {
     return layer_.filtered->learned_coefficients();
   }
   double forward_flops(int64_t tokens, int64_t logits_of) const override {
-    const auto n = static_cast<double>(tokens), d = static_cast<double>(sizes_.width);
-    double total = 2 * n * static_cast<double>(to_width_.weight->numel());
+    double total = 2 * static_cast<double>(tokens) * static_cast<double>(to_width_.weight->numel());
     for (int64_t i = 0; i < sizes_.depth; ++i) {
-      total += 2 * n * d * (4 * d + 2 * static_cast<double>(sizes_.mlp_width)) + layer_.attention(i).flops(tokens);
+      const bool first_only = classifier_ && i + 1 == sizes_.depth;
+      total += layer_flops(sizes_, tokens, first_only) + layer_.attention(i).flops(tokens);
     }
     return total + (classifier_ ? classifier_->flops() : lm_->flops(logits_of));
   }
   int64_t depth() const override { return sizes_.depth; }
 
  private:
+  // [B, N, C]; first_only: [B or S, C].
+  Tensor encode(const TextInputs& inputs, const ForwardContext& c, bool first_only) const {
+    Tensor x = embeddings_.forward(inputs, c);                                  // [B, N, E]
+    x = to_width_.forward(cast(x, c.compute), Activation::none, c.residual());  // [B, N, C]
+    for (int64_t i = 0; i < sizes_.depth; ++i) {
+      const bool first = first_only && i + 1 == sizes_.depth;
+      const auto run = [this, inputs, c, i, first](const Tensor& y) { return layer_.forward(y, inputs, c, i, first); };
+      x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
+    }
+    return x;
+  }
+
   TextSizes sizes_;
   bool checkpoint_;
   TextEmbeddings embeddings_;

@@ -26,8 +26,8 @@ class Bert final : public TextModel {
   }
 
   Tensor forward(const TextInputs& inputs, const ForwardContext& c) const override {
-    const Tensor x = encoder_.forward(inputs, c);
-    return classifier_ ? classifier_->forward(x, inputs, c) : lm_->forward(x, inputs, c);
+    if (classifier_) return classifier_->forward(encoder_.forward(inputs, c, true), c);
+    return lm_->forward(encoder_.forward(inputs, c), inputs, c);
   }
   Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override {
     return encoder_.forward(inputs, c);
@@ -50,7 +50,8 @@ class Bert final : public TextModel {
   }
   std::vector<std::pair<std::string, Tensor>> coefficients() const override { return encoder_.coefficients(); }
   double forward_flops(int64_t tokens, int64_t logits_of) const override {
-    return encoder_.flops(tokens) + (classifier_ ? classifier_->flops() : lm_->flops(logits_of));
+    if (classifier_) return encoder_.flops(tokens, true) + classifier_->flops();
+    return encoder_.flops(tokens, false) + lm_->flops(logits_of);
   }
   int64_t depth() const override { return depth_; }
 
@@ -121,14 +122,17 @@ BertLayer::BertLayer(const Scope& s, const TextSizes& n, const Init& init, const
       dropout_rate(n.dropout),
       path(s.path()) {}
 
-Tensor BertLayer::forward(const Tensor& x, const TextInputs& inputs, const ForwardContext& c) const {
+Tensor BertLayer::forward(Tensor x, const TextInputs& inputs, const ForwardContext& c, bool first_only) const {
   const auto branch = [&](const Tensor& y, const char* place) {
     return dropout(y, dropout_rate, c.key(path + place), c.sample0, c.training);
   };
-  const Tensor qkv_rows = qkv.forward(cast(x, c.compute));  // [B, N, 3 C]
-  Tensor y = attention_output.forward(attention.forward(attention_inputs(inputs, qkv_rows), c, inputs.longest));
+  const Tensor qkv_rows = qkv.forward(cast(x, c.compute));                              // [B, N, 3 C]
+  Tensor y = attention.forward(attention_inputs(inputs, qkv_rows), c, inputs.longest);  // [B, N, C]
+  // Behind the attention each token is by itself.
+  if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);  // [B, C]
+  y = attention_output.forward(y);
   const Tensor middle = attention_norm.forward(add(x, branch(y, ".attention.dropout")));
-  y = output.forward(intermediate.forward(cast(middle, c.compute), activation));  // [B, N, C]
+  y = output.forward(intermediate.forward(cast(middle, c.compute), activation));
   return norm.forward(add(middle, branch(y, ".dropout")));
 }
 
@@ -142,12 +146,13 @@ BertEncoder::BertEncoder(const Scope& s, const TextEmbeddings::Shape& embeddings
     layers_.emplace_back(s / "encoder" / "layer" / i, sizes_, config.init(), attention, i);
 }
 
-Tensor BertEncoder::forward(const TextInputs& inputs, const ForwardContext& c) const {
+Tensor BertEncoder::forward(const TextInputs& inputs, const ForwardContext& c, bool first_only) const {
   Tensor x = embeddings_.forward(inputs, c);  // [B, N, C]
   for (const BertLayer& layer : layers_) {
-    x = checkpoint_ && c.training
-            ? checkpoint([&layer, inputs, c](const auto& in) { return layer.forward(in[0], inputs, c); }, {x})
-            : layer.forward(x, inputs, c);
+    const auto run = [&layer, inputs, c, first = first_only && &layer == &layers_.back()](const Tensor& y) {
+      return layer.forward(y, inputs, c, first);
+    };
+    x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
   }
   return x;
 }
@@ -160,11 +165,10 @@ std::vector<std::pair<std::string, Tensor>> BertEncoder::coefficients() const {
   return all;
 }
 
-double BertEncoder::flops(int64_t tokens) const {
-  const auto n = static_cast<double>(tokens), d = static_cast<double>(sizes_.width);
+double BertEncoder::flops(int64_t tokens, bool first_only) const {
   double total = 0;
   for (const BertLayer& layer : layers_)
-    total += 2 * n * d * (4 * d + 2 * static_cast<double>(sizes_.mlp_width)) + layer.attention.flops(tokens);
+    total += layer_flops(sizes_, tokens, first_only && &layer == &layers_.back()) + layer.attention.flops(tokens);
   return total;
 }
 

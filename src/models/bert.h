@@ -20,7 +20,8 @@ namespace gfsa {
 // x = norm(x + dropout(dense(attention(x)))), then x = norm(x + dropout(dense(activation(dense(x))))).
 struct BertLayer {
   BertLayer(const Scope& s, const TextSizes& sizes, const Init& init, const AttentionConfig& attention, int64_t layer);
-  Tensor forward(const Tensor& x, const TextInputs& inputs, const ForwardContext& c) const;  // [B, N, C]
+  // [B, N, C]; first_only: of the first token of every sequence, [B or S, C].
+  Tensor forward(Tensor x, const TextInputs& inputs, const ForwardContext& c, bool first_only) const;
 
   SeparateQkv qkv;
   FilteredAttention attention;
@@ -37,10 +38,11 @@ class BertEncoder {
  public:
   BertEncoder(const Scope& s, const TextEmbeddings::Shape& embeddings, const FamilyConfig& config,
               const AttentionConfig& attention);
-  Tensor forward(const TextInputs& inputs, const ForwardContext& c) const;  // [B, N, C]
+  // [B, N, C]; first_only: [B or S, C], for heads that read no other tokens.
+  Tensor forward(const TextInputs& inputs, const ForwardContext& c, bool first_only = false) const;
   const TextEmbeddings& embeddings() const { return embeddings_; }
   std::vector<std::pair<std::string, Tensor>> coefficients() const;
-  double flops(int64_t tokens) const;
+  double flops(int64_t tokens, bool first_only) const;
 
  private:
   TextEmbeddings embeddings_;

@@ -53,6 +53,11 @@ Tensor TextEmbeddings::forward(const TextInputs& inputs, const ForwardContext& c
   return dropout(norm.forward(x), shape.dropout, c.key(path + ".dropout"), c.sample0, c.training);
 }
 
+double layer_flops(const TextSizes& sizes, int64_t tokens, bool first_only) {
+  const auto n = static_cast<double>(tokens), d = static_cast<double>(sizes.width);
+  return 2 * n * 3 * d * d + 2 * (first_only ? 1 : n) * d * (d + 2 * static_cast<double>(sizes.mlp_width));
+}
+
 SequenceHead::SequenceHead(const Scope& dense_scope, const Scope& out_scope, int64_t width, int64_t classes,
                            double dropout, bool drop_before_dense, const Init& init)
     : dense(dense_scope, width, width, init),
@@ -61,8 +66,8 @@ SequenceHead::SequenceHead(const Scope& dense_scope, const Scope& out_scope, int
       drop_first(drop_before_dense),
       path(out_scope.path()) {}
 
-Tensor SequenceHead::forward(const Tensor& hidden, const TextInputs& inputs, const ForwardContext& c) const {
-  Tensor x = cast(first_tokens(hidden, inputs), c.compute);  // [B, C]
+Tensor SequenceHead::forward(const Tensor& first, const ForwardContext& c) const {
+  Tensor x = cast(first, c.compute);
   if (drop_first) x = dropout(x, rate, c.key(path + ".dropout0"), c.sample0, c.training);
   x = dense.forward(x, Activation::tanh);
   x = dropout(x, rate, c.key(path + ".dropout"), c.sample0, c.training);

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "models/text_model.h"
+#include "models/text_config.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 
@@ -38,11 +38,15 @@ struct TextEmbeddings {
   std::string path;
 };
 
-// One vector a sequence to logits: out(dropout(tanh(dense(first token)))); RoBERTa drops before dense, too.
+// Of a post-norm layer's products but the attention's own, for one sequence; first_only: behind the attention for one
+// token alone.
+double layer_flops(const TextSizes& sizes, int64_t tokens, bool first_only);
+
+// One vector a sequence to logits: out(dropout(tanh(dense(x)))); RoBERTa drops before dense, too.
 struct SequenceHead {
   SequenceHead(const Scope& dense, const Scope& out, int64_t width, int64_t classes, double dropout, bool drop_first,
                const Init& init);
-  Tensor forward(const Tensor& hidden, const TextInputs& inputs, const ForwardContext& c) const;  // [B or S, classes]
+  Tensor forward(const Tensor& first, const ForwardContext& c) const;  // first tokens [B or S, C] -> [B or S, classes]
   double flops() const;
 
   Linear dense, out;
