@@ -61,7 +61,6 @@ class TextClassification : public train::Task {
     setup_.use_companions(stored, folder);
   }
   std::optional<train::InitialWeights> initial_weights() const override { return setup_.initial_weights(); }
-  ParameterStore::LoadOptions load_options() const override { return setup_.model().load_options(); }
   std::vector<std::pair<std::string, Tensor>> coefficients() const override { return setup_.model().coefficients(); }
   double forward_flops() const override;
   std::vector<std::string> report(Device device) const override;

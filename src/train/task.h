@@ -110,8 +110,8 @@ class Task {
   // Identifies the training data in environment.json.
   virtual std::string data_fingerprint() const = 0;
   virtual std::string data_summary() const = 0;
-  // --show-batch: writes a picture of an augmented batch.
-  virtual void show(const data::Batch& batch, const std::string& png_path) = 0;
+  // --show-batch: writes a picture of an augmented batch, or its texts.
+  virtual void show(const data::Batch& batch, const std::string& path) = 0;
 
   // What gfsa-eval can do beside evaluating; a model must be built and its weights loaded. A task that has no such
   // thing leaves it, and it is bad input.
