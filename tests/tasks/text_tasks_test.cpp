@@ -185,6 +185,31 @@ TEST_F(TextTasks, GreedyTextIsTheFullForwardPassTokenByToken) {
   }
 }
 
+// Batches travel to a device, evaluations and generated text come back.
+TEST_F(TextTasks, ADeviceComputesTheSame) {
+  if (!why_not({DeviceType::emulated, 0}).empty()) GTEST_SKIP() << why_not({DeviceType::emulated, 0});
+  const std::vector<std::string> small{"train.batch_size=4", "train.accumulate=2", "model.dropout=0"};
+  for (const auto& [yaml, more] : {std::pair{kTinyClassifier, std::string("data.batching=padded")},
+                                   {kTinyClassifier, "data.batching=packed"},
+                                   {kTinyGpt, "data.block=16"}}) {
+    auto here = small, there = small;
+    here.push_back(more), there.push_back(more);
+    there.emplace_back("device=emulated");
+    const auto a = start(yaml, here), b = start(yaml, there);
+    for (int i = 0; i < 2; ++i) {
+      const auto x = a->session->step(), y = b->session->step();
+      EXPECT_NEAR(x.loss, y.loss, 1e-5 * x.loss) << more << ", step " << i;
+      EXPECT_NEAR(x.grad_norm, y.grad_norm, 1e-4 * x.grad_norm) << more << ", step " << i;
+    }
+    const auto x = evaluated(*a), y = evaluated(*b);
+    EXPECT_NEAR(metric(x, "loss"), metric(y, "loss"), 1e-5 * metric(x, "loss")) << more;
+    if (yaml != kTinyGpt) continue;
+    const train::GenerateRequest request{.prompts = {"the cat", "my"}, .max_tokens = 5, .temperature = 0};
+    EXPECT_EQ(a->config.task->generate(request, a->config.evaluation_context()),
+              b->config.task->generate(request, b->config.evaluation_context()));
+  }
+}
+
 TEST_F(TextTasks, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refused(kTinyClassifier, {"data.max_length=40"}),
               HasSubstr("data.max_length: is 40, but the model has positions for 32 tokens (model.positions)"));
