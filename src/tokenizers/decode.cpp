@@ -2,7 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "tokenizers/json_reader.h"
+#include "tokenizers/normalize.h"
 #include "tokenizers/regex.h"
 #include "tokenizers/unicode.h"
 
@@ -13,10 +15,17 @@ using nlohmann::ordered_json;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
+// As for normalizers (kMostCharacters): rules may be chained.
+void check_size(size_t bytes) {
+  if (bytes > kMostCharacters)
+    bad_input("the decoder makes a token longer than {} bytes, which is no use", kMostCharacters);
+}
+
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   if (what.empty()) return;
   for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
     text.replace(at, what.size(), with);
+    check_size(text.size());
   }
 }
 
@@ -167,6 +176,7 @@ class Replace : public Decoder {
       std::string text;
       for (const Regex::Part& part : regex_->split(token)) {
         text += part.match ? with_ : token.substr(part.begin, part.end - part.begin);
+        check_size(text.size());
       }
       token = std::move(text);
     }

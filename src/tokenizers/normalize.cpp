@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "tokenizers/json_reader.h"
 #include "tokenizers/regex.h"
 #include "tokenizers/unicode.h"
@@ -151,6 +152,11 @@ class Nmt : public NormalizerStep {
   }
 };
 
+void check_size(size_t size, size_t before) {
+  if (size <= std::max(kMostCharacters, 8 * before)) return;
+  bad_input("the normalizer makes {} characters of {}, which is no use", size, before);
+}
+
 AlignedChars chars_of(const std::string& text, Span span) {
   AlignedChars chars;
   for (size_t at = 0; at < text.size();) chars.push_back({next_char(text, at), span});
@@ -177,6 +183,9 @@ class Replace : public NormalizerStep {
     }
     const auto parts = matches(text);
     if (!has_match(parts)) return;
+    const size_t found =
+        static_cast<size_t>(std::count_if(parts.begin(), parts.end(), [](const auto& p) { return p.match; }));
+    check_size(found * with_.size(), chars.size());
     AlignedChars out;
     size_t i = 0;
     for (const Regex::Part& part : parts) {
@@ -336,7 +345,10 @@ AlignedText Normalizer::apply(std::string_view text, uint32_t base) const {
   }
   if (i == steps_.size()) return out;
   AlignedChars chars = unpack(out);
-  for (; i < steps_.size(); ++i) steps_[i]->normalize(chars);
+  for (; i < steps_.size(); ++i) {
+    steps_[i]->normalize(chars);
+    check_size(chars.size(), text.size());
+  }
   return pack(chars);
 }
 

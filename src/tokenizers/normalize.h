@@ -55,6 +55,9 @@ std::shared_ptr<const NormalizerStep> replace_normalizer(const std::string& text
 // SentencePiece's rules: a serialized double array of prefixes and the texts that replace them.
 std::shared_ptr<const NormalizerStep> precompiled_normalizer(const std::string& charsmap, const std::string& where);
 
+// Rules that make texts longer can be chained without end: bad input where a text grows beyond this and eightfold.
+constexpr size_t kMostCharacters = size_t{1} << 26;
+
 // Shared by the steps.
 void to_form(AlignedChars& chars, Form form);
 void lowercase(AlignedChars& chars);

@@ -21,6 +21,11 @@ class Pipeline : public Tokenizer {
       parts_.model->take_bytes(bytes);
     }
     size_ = std::max(parts_.model->vocabulary().limit(), added_.limit());
+    for (const int32_t id : parts_.post_processor ? parts_.post_processor->ids() : std::vector<int32_t>()) {
+      if (added_.token(id) == nullptr && !parts_.model->vocabulary().has(id)) {
+        bad_input("{}: post_processor puts the id {} around texts, which is not in the vocabulary", where, id);
+      }
+    }
     for (const auto& [role, token] : parts_.roles) {
       const auto id = id_of(token);
       if (!id) bad_input("{}: the {} token '{}' is not in the vocabulary", where, role, token);
@@ -30,14 +35,14 @@ class Pipeline : public Tokenizer {
 
   Encoding encode(std::string_view text, const EncodeOptions& options) const override {
     std::vector<Sequence> sequences(1);
-    sequences[0] = cut(text, 0, options);
+    sequences[0] = cut(text, 0, options.max_length);
     return finish(std::move(sequences), options);
   }
 
   Encoding encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options) const override {
     std::vector<Sequence> sequences(2);
-    sequences[0] = cut(a, 0, options);
-    sequences[1] = cut(b, 1, options);
+    sequences[0] = cut(a, 0, std::nullopt);  // which one is cut shorter depends on their whole lengths
+    sequences[1] = cut(b, 1, std::nullopt);
     return finish(std::move(sequences), options);
   }
 
@@ -85,14 +90,13 @@ class Pipeline : public Tokenizer {
     return added_.token(id) != nullptr ? added_.text(id) : model_text(id);
   }
 
-  // The tokens of one text, before anything is put around it. Stops at the word that reaches max_length tokens: what
-  // `tokenizers` has when it then looks which text of a pair is the longer one.
-  Sequence cut(std::string_view text, int32_t type, const EncodeOptions& options) const {
+  // The tokens of one text, before anything is put around it; where only so many are `wanted` it may stop after them.
+  Sequence cut(std::string_view text, int32_t type, std::optional<int64_t> wanted) const {
     check_utf8(text, "the text");
     if (text.size() > INT32_MAX) fail("a text of {} bytes, expected less than 2^31", text.size());
     Sequence out;
     out.text = text;
-    const size_t most = options.max_length ? static_cast<size_t>(*options.max_length) : SIZE_MAX;
+    const size_t most = wanted ? static_cast<size_t>(std::max<int64_t>(*wanted, 0)) : SIZE_MAX;
     bool full = false;
     std::vector<AddedTokens::Part> parts;
     added_.split(text, false, parts);

@@ -95,6 +95,7 @@ class ByteLevel : public PostProcessor {
     for (Sequence& s : sequences) trim_offsets(s, add_prefix_space_, token);
   }
   int64_t added(bool) const override { return 0; }
+  std::vector<int32_t> ids() const override { return {}; }
   ordered_json describe() const override {
     return {{"type", "ByteLevel"},
             {"add_prefix_space", add_prefix_space_},
@@ -138,6 +139,7 @@ class ClsSep : public PostProcessor {
     sequences[0].encoding = std::move(all);
   }
   int64_t added(bool pair) const override { return !pair ? 2 : roberta_ ? 4 : 3; }
+  std::vector<int32_t> ids() const override { return {cls_.id, sep_.id}; }
   ordered_json describe() const override {
     ordered_json j = {{"type", roberta_ ? "RobertaProcessing" : "BertProcessing"},
                       {"sep", sep_.describe()},
@@ -191,6 +193,11 @@ class Template : public PostProcessor {
     }
     return n;
   }
+  std::vector<int32_t> ids() const override {
+    std::vector<int32_t> all;
+    for (const auto& [name, special] : specials_) all.insert(all.end(), special.ids.begin(), special.ids.end());
+    return all;
+  }
   ordered_json describe() const override {
     const auto list = [](const std::vector<Piece>& pieces) {
       ordered_json out = ordered_json::array();
@@ -226,6 +233,14 @@ class Chain : public PostProcessor {
     int64_t n = 0;
     for (const auto& step : steps_) n += step->added(pair);
     return n;
+  }
+  std::vector<int32_t> ids() const override {
+    std::vector<int32_t> all;
+    for (const auto& step : steps_) {
+      const auto some = step->ids();
+      all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
   }
   ordered_json describe() const override {
     ordered_json steps = ordered_json::array();

@@ -34,6 +34,8 @@ class PostProcessor {
   // One or two sequences become one; `special`: with the tokens around them.
   virtual void process(std::vector<Sequence>& sequences, bool special, const TokenText& token) const = 0;
   virtual int64_t added(bool pair) const = 0;
+  // The ids that it puts around texts.
+  virtual std::vector<int32_t> ids() const = 0;
   virtual nlohmann::ordered_json describe() const = 0;
 };
 
