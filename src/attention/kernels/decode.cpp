@@ -14,8 +14,10 @@ namespace gfsa::kernels {
 namespace {
 
 constexpr int64_t kVector = 16;
-constexpr int64_t kBlockRows = 64;   // of a prompt
-constexpr int64_t kFewestRows = 12;  // from here on products are faster than walks
+constexpr int64_t kBlockRows = 64;  // of a prompt
+// From here on products are faster than walks. (A single row would be about as fast as a product, but each length of
+// the cache would be another shape for gemm to prepare and keep.)
+constexpr int64_t kFewestRows = 4;
 
 // s[j] = scale q . k_j for j < n.
 template <class T, class A = acc_t<T>>

@@ -52,8 +52,8 @@ struct DecodeRows {
     const auto keys = a.keys + int64_t{head} * a.capacity * size;
     const auto values = a.values + int64_t{head} * a.capacity * size * c.degree;
     const auto weights = a.weights + int64_t{head} * a.capacity;
-    const Rows<const T> q = a.q.rows(c, b, h), k = a.k.rows(c, b, h), v = a.v.rows(c, b, h);
-    const Rows<T> y = a.y.rows(c, b, h);
+    const Rows<const T> q = a.q.rows(b, h), k = a.k.rows(b, h), v = a.v.rows(b, h);
+    const Rows<T> y = a.y.rows(b, h);
     for (int i = 0; i < count; ++i) {
       const int t = before + i;
       for (int d = static_cast<int>(thread_x()); d < size; d += kThreads) {

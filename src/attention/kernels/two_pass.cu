@@ -35,10 +35,10 @@ struct RowTerms {
     const bool wants_parts = parts != nullptr;
     const float cu = mean == nullptr ? 0.0f : c.c(h, -1);
     const bool reads_mean = mean != nullptr && (wants_parts || cu != 0);
-    const Rows<const T> values = right.alone.rows(c, b, h), outs = out.rows(c, b, h);
+    const Rows<const T> values = right.alone.rows(c.first, h), outs = out.rows(c.first, h);
     for (int t = 0; t < (wants_parts ? k + 1 : k); ++t) {
       const float ct = c.c(h, t);
-      const Rows<const T> gs = left.rows(c, t, b, h), ts = right.rows(c, t > 0 && t < k ? t - 1 : k - 1, b, h);
+      const Rows<const T> gs = left.rows(t, c.first, h), ts = right.rows(t > 0 && t < k ? t - 1 : k - 1, c.first, h);
       float dot_v = 0, dot_mean = 0;
       for (int row = static_cast<int>(warp()); row < count; row += kTermWarps) {
         const int i = first + row;
@@ -52,7 +52,7 @@ struct RowTerms {
             if (ct != 0) rest -= ct * v;
           }
           if (t == 0 && reads_mean) {
-            const float m = load(mean, (one_mean ? head : c.head_row(b, h) + i) * size + d);
+            const float m = load(mean, (one_mean ? head : c.head_row(c.first, h) + i) * size + d);
             dot_mean += g * m;
             rest -= cu * m;
           }
@@ -89,14 +89,14 @@ struct RowTerms {
     }
     sync_block();
     const int row = static_cast<int>(thread_x());
-    if (terms != nullptr && row < count) store(terms, c.head_row(b, h) + first + row, load(sums, row));
+    if (terms != nullptr && row < count) store(terms, c.head_row(c.first, h) + first + row, load(sums, row));
   }
 };
 
 // T_1 .. T_{k-1} or D_1 .. one after the other: [links, B, H, rows, D], packed [links, 1, H, N, D].
 template <class T>
 HeadView<T> link_of(const Tensor& all, const Problem& p, int64_t index) {
-  const int64_t head = all.dim(3) * p.head_size, batch_step = all.dim(1) > 1 ? p.heads * head : 0;
+  const int64_t head = all.dim(3) * p.head_size, batch_step = all.dim(1) > 1 ? p.heads * head : p.head_size;
   return view_at<T>(all.data<std::remove_const_t<T>>() + index * (all.dim(1) * p.heads * head), batch_step, head,
                     p.head_size, p.head_size);
 }

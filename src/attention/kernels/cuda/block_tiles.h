@@ -191,12 +191,11 @@ GFSA_DEVICE void drop(float (&p)[kTiles][4], const Scores& c, const Place& at) {
   }
 }
 
-// s becomes dS of a tile: m dm - r p.
+// s becomes dS of a tile: m dm - r p. kept: kept_bits(), drawn before s exists, for they take many registers.
 template <int kTiles>
 GFSA_DEVICE void score_gradient(float (&s)[kTiles][4], const float (&dm)[kTiles][4], const Scores& c, const Place& at,
-                                const RowValues& lse, const RowValues& row_terms) {
+                                uint32_t kept, const RowValues& lse, const RowValues& row_terms) {
   exponentials(s, c, at, lse);
-  const uint32_t kept = kept_bits<kTiles>(c, at);
   GFSA_UNROLL
   for (int n = 0; n < kTiles; ++n) {
     GFSA_UNROLL

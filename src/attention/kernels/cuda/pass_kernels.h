@@ -20,26 +20,26 @@ struct ApplyMatrix {
     const Memory tiles(1);
     const BlockWork work(a.scores, tiles.own_rows, a.own_is_key);
     const Scores c = a.scores.of(work.b);
-    const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size);
+    const int own_total = a.own_is_key ? c.own_keys() : c.rows, columns = padded_columns(c.head_size);
     if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b), b = work.b, h = work.h;
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
     const int own0 = work.own0 + static_cast<int>(warp()) * kWarpRows;
 
-    tiles.fetch_own(0, a.own.rows(c, b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(c.first, h), c.head_size, work.own0, own_total);
     if (range.begin < range.end) {
-      tiles.fetch_other(0, a.other.rows(c, b, h), c.head_size, range.begin, range.end);
+      tiles.fetch_other(0, a.other.rows(c.first, h), c.head_size, range.begin, range.end);
     }
     float acc[kColumns / 8][4];
     clear(acc);
     OnlineSoftmax softmax;
     RowOperand<T, kOther> operand;
-    Place at{b, h, own0, range.begin, length, a.own_is_key};
+    Place at{b, h, own0, range.begin, length, a.own_is_key, c.head_row(c.first, h)};
     RowValues lse;
     if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
     for (; at.other0 < range.end; at.other0 += kOther) {
       wait_for_tiles();
-      tiles.fetch_other(1, a.x.rows(c, b, h), c.head_size, at.other0, range.end);
+      tiles.fetch_other(1, a.x.rows(c.first, h), c.head_size, at.other0, range.end);
       float s[kOther / 8][4];
       clear(s);
       multiply_transposed(s, tiles.mine(0), tiles.others, kStep, columns);
@@ -53,7 +53,7 @@ struct ApplyMatrix {
       operand.take(s, tiles.operand);
       wait_for_tiles();
       if (at.other0 + kOther < range.end) {
-        tiles.fetch_other(0, a.other.rows(c, b, h), c.head_size, at.other0 + kOther, range.end);
+        tiles.fetch_other(0, a.other.rows(c.first, h), c.head_size, at.other0 + kOther, range.end);
       }
       multiply(acc, operand, tiles.others + Memory::kOtherElements, kStep, columns);
     }
@@ -61,11 +61,10 @@ struct ApplyMatrix {
     if constexpr (kFirst) {
       float sums[2];
       softmax.finish(acc, sums);
-      const int64_t first = c.head_row(b, h);
       if (a.lse != nullptr && lane() % 4 == 0) {
         for (int half = 0; half < 2; ++half) {
           const int row = own0 + fragment_row(2 * half);
-          if (row < own_total) store(a.lse, first + row, sums[half]);
+          if (row < own_total) store(a.lse, at.row0 + row, sums[half]);
         }
       }
     }
@@ -77,22 +76,22 @@ struct ApplyMatrix {
                                  int h, int own0, int end) {
     const int size = c.head_size;
     if (a.raw.data != nullptr) {
-      store_rows<kColumns / 8, T>(acc, a.raw.rows(c, b, h), own0, end, size);
+      store_rows<kColumns / 8, T>(acc, a.raw.rows(c.first, h), own0, end, size);
     }
     if (a.y.data == nullptr) return;
     if (a.factor_at > 0) scale_all(acc, c.c(h, a.factor_at));
     for (int t = a.first_term; t < a.end_term; ++t) {
-      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(c, t, b, h), own0, end, size);
+      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(t, c.first, h), own0, end, size);
     }
     if (a.mean != nullptr) {
-      const int64_t head = a.one_mean ? int64_t{b} * c.heads + h : c.head_row(b, h);
+      const int64_t head = a.one_mean ? int64_t{b} * c.heads + h : c.head_row(c.first, h);
       const Rows<const float> mean{a.mean + head * size, a.one_mean ? 0 : size, size % 4 == 0};
       add_rows<kColumns / 8, const float>(acc, c.c(h, -1), mean, own0, end, size);
     }
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c, b, h), own0, end, size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c.first, h), own0, end, size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(c, b, h), own0, end, size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(c.first, h), own0, end, size);
   }
 };
 
@@ -107,7 +106,7 @@ struct ScoreGradient {
     const Memory tiles(1 + a.own_slots);
     const BlockWork work(a.scores, tiles.own_rows, a.own_is_key);
     const Scores c = a.scores.of(work.b);
-    const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size), k = c.degree;
+    const int own_total = a.own_is_key ? c.own_keys() : c.rows, columns = padded_columns(c.head_size), k = c.degree;
     if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b), b = work.b, h = work.h;
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
@@ -115,24 +114,30 @@ struct ScoreGradient {
     // What a step multiplies: t = k - 1 .. 0 are the terms of dM, -1 the scores.
     const auto fetch = [&](int t, int first, int slot) {
       if (t < 0) {
-        tiles.fetch_other(slot, a.other.rows(c, b, h), c.head_size, first, range.end);
+        tiles.fetch_other(slot, a.other.rows(c.first, h), c.head_size, first, range.end);
         return;
       }
-      tiles.fetch_other(slot, a.other_chain.rows(c, t, b, h), c.head_size, first, range.end);
+      tiles.fetch_other(slot, a.other_chain.rows(t, c.first, h), c.head_size, first, range.end);
       if (!resident) {
-        tiles.fetch_own(1 + slot, a.own_chain.rows(c, t, b, h), c.head_size, work.own0, own_total);
+        tiles.fetch_own(1 + slot, a.own_chain.rows(t, c.first, h), c.head_size, work.own0, own_total);
       }
     };
-    tiles.fetch_own(0, a.own.rows(c, b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(c.first, h), c.head_size, work.own0, own_total);
     for (int t = 0; resident && t < k; ++t) {
-      tiles.fetch_own(1 + t, a.own_chain.rows(c, t, b, h), c.head_size, work.own0, own_total);
+      tiles.fetch_own(1 + t, a.own_chain.rows(t, c.first, h), c.head_size, work.own0, own_total);
     }
     if (range.begin < range.end) fetch(k - 1, range.begin, 0);
 
     float acc[kColumns / 8][4];
     clear(acc);
     RowOperand<T, kOther> operand;
-    Place at{b, h, work.own0 + static_cast<int>(warp()) * kWarpRows, range.begin, length, a.own_is_key};
+    Place at{b,
+             h,
+             work.own0 + static_cast<int>(warp()) * kWarpRows,
+             range.begin,
+             length,
+             a.own_is_key,
+             c.head_row(c.first, h)};
     const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
     const float last = c.c(h, k);
     int slot = 0;
@@ -150,10 +155,11 @@ struct ScoreGradient {
       wait_for_tiles();
       if (at.other0 + kOther < range.end) fetch(k - 1, at.other0 + kOther, 1 - slot);
       const auto other = tiles.others + slot * Memory::kOtherElements;
+      const uint32_t kept = kept_bits<kOther / 8>(c, at);
       clear(s);
       multiply_transposed(s, tiles.mine(0), other, kStep, columns);
       mask_scores(s, c, at);
-      score_gradient(s, dm, c, at, lse, row_terms);
+      score_gradient(s, dm, c, at, kept, lse, row_terms);
       operand.take(s, tiles.operand);
       multiply(acc, operand, other, kStep, columns);
       slot = 1 - slot;
@@ -161,9 +167,9 @@ struct ScoreGradient {
     copy_async_wait_all();
     scale_all(acc, c.scale);
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c, b, h), at.own0, own_total, c.head_size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c.first, h), at.own0, own_total, c.head_size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(c, b, h), at.own0, own_total, c.head_size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(c.first, h), at.own0, own_total, c.head_size);
   }
 };
 
@@ -196,11 +202,11 @@ struct BiasGradient {
     const auto fetch = [&](int u, int t, int slot) {
       const int b = batch_of(u), h = head_of(u), size = c.head_size;
       if (t < 0) {
-        tiles.fetch_other(slot, g.other.rows(c, b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own.rows(c, b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other.rows(b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own.rows(b, h), size, block0, c.rows);
       } else {
-        tiles.fetch_other(slot, g.other_chain.rows(c, t, b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own_chain.rows(c, t, b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other_chain.rows(t, b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own_chain.rows(t, b, h), size, block0, c.rows);
       }
     };
     float sum[kOther / 8][4];
@@ -209,7 +215,7 @@ struct BiasGradient {
     int slot = 0;
     for (int u = begin; u < end; ++u) {
       const int b = batch_of(u), h = head_of(u);
-      const Place at{b, h, own0, other0, c.length(b), false};
+      const Place at{b, h, own0, other0, c.length(b), false, c.head_row(b, h)};
       const RowValues lse(g.lse, c, at), row_terms(g.row_terms, c, at);
       float s[kOther / 8][4], dm[kOther / 8][4];
       clear(dm);
@@ -231,7 +237,7 @@ struct BiasGradient {
         slot = 1 - slot;
       }
       mask_scores(s, c, at);
-      score_gradient(s, dm, c, at, lse, row_terms);
+      score_gradient(s, dm, c, at, kept_bits<kOther / 8>(c, at), lse, row_terms);
       GFSA_UNROLL
       for (int n = 0; n < kOther / 8; ++n) {
         GFSA_UNROLL
@@ -239,7 +245,7 @@ struct BiasGradient {
       }
     }
     copy_async_wait_all();
-    const Place at{0, 0, own0, other0, 0, false};
+    const Place at{0, 0, own0, other0, 0, false, 0};
     GFSA_UNROLL
     for (int n = 0; n < kOther / 8; ++n) {
       GFSA_UNROLL

@@ -23,29 +23,33 @@ struct Scores {
   Global<const float> coefficients{};  // [H, degree + 2] or null: softmax
   Global<const int64_t> offsets{};     // [B + 1]: packed sequences, in tensors whose rows are all of theirs; or null
   int total = 0;                       // rows of these tensors
-  int row0 = 0;                        // the first one of the sequence; 0: not packed, or not of() one sequence
+  int first = 0;                       // after of(): b, or the row where the packed sequence starts
   float dropout = 0, kept_factor = 1;  // of M; 0: none
   RandomKey dropout_key{};
   uint32_t sample0 = 0;
   bool dropout_by_length = false;  // elements are counted as in a matrix of the sample's own length
 
-  // What a block works with that has chosen sequence b: rows and keys, so far the most that one has, are its own.
+  // What a block works with that has chosen sample b. Of packed sequences rows and keys are then those of this one, not
+  // the most that one has.
   GFSA_DEVICE Scores of(int b, Where where = Where::current()) const {
     Scores own = *this;
+    own.first = b;
     if (offsets == nullptr) return own;
-    const int64_t first = load(offsets, b, where), end = load(offsets, int64_t{b} + 1, where);
-    own.row0 = first < 0 ? 0 : first > total ? total : static_cast<int>(first);
-    const int most = total - own.row0 < rows ? total - own.row0 : rows;
-    own.rows = own.keys = end <= own.row0 ? 0 : end - own.row0 > most ? most : static_cast<int>(end - own.row0);
+    const int64_t begin = load(offsets, b, where), end = load(offsets, int64_t{b} + 1, where);
+    own.first = begin < 0 ? 0 : begin > total ? total : static_cast<int>(begin);
+    const int most = total - own.first < rows ? total - own.first : rows;
+    own.rows = end <= own.first ? 0 : end - own.first > most ? most : static_cast<int>(end - own.first);
     return own;
   }
+  // A packed sequence has as many keys as rows. Not a number of its own in of(): registers are scarce.
+  GFSA_DEVICE int own_keys() const { return offsets == nullptr ? keys : rows; }
   // Row 0 of a head in what has one number, or vector, a head and row: [B, H, rows], packed [H, total].
-  GFSA_DEVICE int64_t head_row(int b, int h) const {
-    return offsets == nullptr ? (int64_t{b} * heads + h) * rows : int64_t{h} * total + row0;
+  GFSA_DEVICE int64_t head_row(int of_first, int h) const {
+    return offsets == nullptr ? (int64_t{of_first} * heads + h) * rows : int64_t{h} * total + of_first;
   }
   // Keys at or beyond it are hidden.
   GFSA_DEVICE int length(int b, Where where = Where::current()) const {
-    if (lengths == nullptr) return keys;
+    if (lengths == nullptr) return own_keys();
     const int64_t n = load(lengths, b, where);
     return n < 0 ? 0 : n > keys ? keys : static_cast<int>(n);
   }
@@ -58,7 +62,7 @@ struct Scores {
     return load(coefficients, int64_t{h} * (degree + 2) + 1 + j, where);
   }
   GFSA_DEVICE uint64_t dropout_index(int h, int i, int j) const {
-    return static_cast<uint64_t>((int64_t{h} * rows + i) * keys + j);
+    return static_cast<uint64_t>((int64_t{h} * rows + i) * own_keys() + j);
   }
   // 0, or 1 / (1 - p).
   GFSA_DEVICE float dropout_factor(int b, int h, int i, int j) const {
@@ -73,16 +77,16 @@ struct Scores {
   }
 };
 
-// Heads in memory: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d; of packed sequences,
-// whose batch_step is 0, i counts from the sequence's first row.
+// Heads in memory: element (b, h, i, d) stands at first batch_step + h head_step + i row_step + d with Scores::first,
+// so that the batch_step of packed sequences is their row_step.
 template <class T>
 struct HeadView {
   Global<T> data{};
   int64_t batch_step = 0, head_step = 0, row_step = 0;
   bool aligned = false;  // as in Rows
 
-  GFSA_DEVICE Rows<T> rows(const Scores& c, int b, int h) const {
-    return {data + (b * batch_step + h * head_step + c.row0 * row_step), row_step, aligned};
+  GFSA_DEVICE Rows<T> rows(int first, int h) const {
+    return {data + (first * batch_step + h * head_step), row_step, aligned};
   }
 };
 
@@ -94,9 +98,9 @@ struct Chain {
   HeadView<T> others;
   int64_t between = 0;
 
-  GFSA_DEVICE Rows<T> rows(const Scores& c, int t, int b, int h) const {
-    if (t == alone_at) return alone.rows(c, b, h);
-    Rows<T> rows = others.rows(c, b, h);
+  GFSA_DEVICE Rows<T> rows(int t, int first, int h) const {
+    if (t == alone_at) return alone.rows(first, h);
+    Rows<T> rows = others.rows(first, h);
     rows.data += (t - (alone_at == 0 ? 1 : 0)) * between;
     return rows;
   }
@@ -107,6 +111,7 @@ struct Chain {
 struct Place {
   int b, h, own0, other0, length;
   bool own_is_key;
+  int64_t row0;  // Scores::head_row
 
   GFSA_DEVICE int own(int e) const { return own0 + fragment_row(e); }
   GFSA_DEVICE int other(int n, int e) const { return other0 + fragment_column(n, e); }
@@ -177,22 +182,22 @@ GFSA_DEVICE void mask_scores(float (&s)[kTiles][4], const Scores& c, const Place
 
 // A value a query row, such as its log-sum-exp, for the elements of a tile: own rows are loaded once.
 struct RowValues {
-  Global<const float> values{};  // of the head
+  Global<const float> values{};  // of all heads
   float own[2] = {0, 0};
 
   RowValues() = default;
   GFSA_DEVICE RowValues(Global<const float> all, const Scores& c, const Place& at, Where where = Where::current())
-      : values(all + c.head_row(at.b, at.h)) {
+      : values(all) {
     if (at.own_is_key) return;
     GFSA_UNROLL
     for (int half = 0; half < 2; ++half) {
-      if (at.own(2 * half) < c.rows) own[half] = load(values, at.own(2 * half), where);
+      if (at.own(2 * half) < c.rows) own[half] = load(values, at.row0 + at.own(2 * half), where);
     }
   }
   GFSA_DEVICE float at(const Scores& c, const Place& place, int n, int e, Where where = Where::current()) const {
     if (!place.own_is_key) return e < 2 ? own[0] : own[1];
     const int i = place.other(n, e);
-    return i < c.rows ? load(values, i, where) : 0.0f;
+    return i < c.rows ? load(values, place.row0 + i, where) : 0.0f;
   }
 };
 
@@ -243,12 +248,12 @@ HeadView<T> view_at(std::remove_const_t<T>* data, int64_t batch_step, int64_t he
                        head_step % kElements == 0 && row_step % kElements == 0 && head_size % kElements == 0;
   return {static_cast<T*>(data), batch_step, head_step, row_step, aligned};
 }
-// Of [B, N, H D]. Packed sequences share their tensor: B is 1.
+// Of [B, N, H D]. With B = 1 they may be packed sequences.
 template <class T>
 HeadView<T> view_of(const Tensor& x, int64_t head_size) {
   if (!x) return {};
-  return view_at<T>(x.data<std::remove_const_t<T>>(), x.dim(0) > 1 ? x.strides()[0] : 0, head_size, x.strides()[1],
-                    head_size);
+  return view_at<T>(x.data<std::remove_const_t<T>>(), x.dim(0) > 1 ? x.strides()[0] : x.strides()[1], head_size,
+                    x.strides()[1], head_size);
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -30,7 +30,7 @@ struct Spread {
     const Element at(all, width);
     const Scores c = all.of(at.b);
     T value = T(0.0f);
-    if (at.i < c.rows) value = load(x, int64_t{c.row0 + at.i} * step + at.column);
+    if (at.i < c.rows) value = load(x, int64_t{c.first + at.i} * step + at.column);
     store(y, global_x(), value);
   }
 };
@@ -45,7 +45,7 @@ struct Gather {
     const Element at(all, width);
     const Scores c = all.of(at.b);
     if (at.i >= c.rows) return;
-    const int64_t to = int64_t{c.row0 + at.i} * step + at.column;
+    const int64_t to = int64_t{c.first + at.i} * step + at.column;
     const float value = as_float(load(x, global_x()));
     store(y, to, from_float<T>(accumulate ? as_float(load(y, to)) + value : value));
   }

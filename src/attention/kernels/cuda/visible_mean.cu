@@ -59,7 +59,7 @@ struct ChunkSums {
       float sum = 0;
       for (int r = first; r < end; ++r) {
         const float w = weight(c, inverse, all.rows, work.b, r, length, transposed);
-        if (w != 0) sum += w * as_float(load(x.rows(c, work.b, work.h).data, r * x.row_step + d));
+        if (w != 0) sum += w * as_float(load(x.rows(c.first, work.h).data, r * x.row_step + d));
       }
       store(sums, int64_t{block_x()} * c.head_size + d, sum);
     }
@@ -92,11 +92,11 @@ struct ChunkMeans {
         const int r = transposed ? first + count - 1 - step : first + step;
         if (c.causal) {
           const float w = weight(c, inverse, all.rows, b, r, length, transposed);
-          if (w != 0) sum += w * as_float(load(x.rows(c, b, h).data, r * x.row_step + d));
+          if (w != 0) sum += w * as_float(load(x.rows(c.first, h).data, r * x.row_step + d));
         }
         const float factor =
             transposed ? weight(c, inverse, all.rows, b, r, length, false) : load(inverse, int64_t{b} * all.rows + r);
-        store(y, (c.head_row(b, h) + r) * c.head_size + d, factor * sum);
+        store(y, (c.head_row(c.first, h) + r) * c.head_size + d, factor * sum);
       }
     }
   }
