@@ -29,7 +29,8 @@ void TextDataConfig::describe(config::Schema& s) {
       .choices({"auto", "padded", "packed"})
       .doc(
           "padded: texts are filled up to the longest of their batch. packed: they stand side by side, and none sees "
-          "another: no arithmetic is spent on padding. The result is the same but for rounding. auto: padded.");
+          "another: no arithmetic is spent on padding. The result is the same but for rounding. auto: what is faster, "
+          "packed for shuffled texts, padded for texts by length.");
   s.field("order", order)
       .choices({"by_length", "shuffled"})
       .doc("by_length: a batch has texts of about one length, in shuffled batches. shuffled: any texts.");

@@ -26,7 +26,7 @@ struct TextDataConfig {
   // "train" and "val" are what this section takes for them; any other split that the source has is whole.
   std::shared_ptr<const TextSource> open(const std::string& split) const;
   // Whether training batches stand side by side without padding.
-  bool packed() const { return batching == "packed"; }
+  bool packed() const { return batching == "packed" || (batching == "auto" && order == "shuffled"); }
 };
 
 }  // namespace gfsa::data
