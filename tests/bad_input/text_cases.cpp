@@ -116,7 +116,10 @@ Cases text_cases() {
        "DIR/train.tsv:2: column 'label' is 'neutral', expected entailment or not_entailment"},
       {"GLUE's files in no folder", glue("rte", "x/train.tsv", "", "/none"),
        "data.path: DIR/none is no folder, expected that of GLUE's rte"},
-      {"a GLUE task that is none", glue("sst-2", "train.tsv", ""), "?"},
+      {"a GLUE task that is none", glue("sst-2", "train.tsv", ""),
+       "DIR/c.yaml:3:28: data.task: 'sst-2' is unknown, expected cola, sst2, mrpc, qqp, stsb, mnli, qnli, rte or wnli; "
+       "did "
+       "you mean 'sst2'?"},
       {"a decoder for classes", table(kGood, {"model.name=gpt2"}),
        "DIR/c.yaml:2:8: model: 'gpt2' has no classification head"},
       {"a metric of numbers for classes", table(kGood, {"metric=pearson"}),

@@ -62,13 +62,10 @@ const std::vector<GlueTask>& glue_tasks() {
   return tasks;
 }
 
-const GlueTask& GlueConfig::the_task() const {
-  std::vector<std::string> names;
-  for (const auto& t : glue_tasks()) {
-    if (t.name == task) return t;
-    names.push_back(t.name);
-  }
-  bad_input("data.task: '{}', expected {}{}", task, one_of(names), did_you_mean(task, names));
+const GlueTask* GlueConfig::the_task() const {
+  const auto& all = glue_tasks();
+  const auto at = std::find_if(all.begin(), all.end(), [&](const GlueTask& t) { return t.name == task; });
+  return at == all.end() ? nullptr : &*at;
 }
 
 void GlueConfig::describe(config::Schema& s) {
@@ -79,7 +76,8 @@ void GlueConfig::describe(config::Schema& s) {
 }
 
 std::unique_ptr<TextSource> GlueConfig::open(const std::string& split) const {
-  const GlueTask& t = the_task();
+  if (the_task() == nullptr) fail("GLUE has no task '{}'", task);
+  const GlueTask& t = *the_task();
   const std::string file = find_split(t, path, split);
   const bool test = split.starts_with("test") || split == "diagnostic";
   LabelledTable table;
@@ -96,10 +94,12 @@ std::unique_ptr<TextSource> GlueConfig::open(const std::string& split) const {
   return table.open(Env::real());
 }
 
-std::string GlueConfig::primary_metric() const { return the_task().metric; }
-std::vector<std::string> GlueConfig::label_names() const { return the_task().labels; }
+std::string GlueConfig::primary_metric() const { return the_task() ? the_task()->metric : "accuracy"; }
+std::vector<std::string> GlueConfig::label_names() const {
+  return the_task() ? the_task()->labels : std::vector<std::string>();
+}
 std::pair<double, double> GlueConfig::score_range() const {
-  if (the_task().labels.empty()) return {0, 5};
+  if (the_task() && the_task()->labels.empty()) return {0, 5};
   return TextSourceConfig::score_range();
 }
 

@@ -34,7 +34,7 @@ struct GlueConfig final : TextSourceConfig {
   std::pair<double, double> score_range() const override;
 
  private:
-  const GlueTask& the_task() const;
+  const GlueTask* the_task() const;  // null while no valid one is chosen
 };
 
 }  // namespace gfsa::data
