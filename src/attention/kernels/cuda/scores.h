@@ -6,7 +6,7 @@
 
 #include "attention/kernels/cuda/tiles.h"
 #include "attention/kernels/problem.h"
-#include "core/philox.h"
+#include "core/cuda/random.h"
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
@@ -48,8 +48,7 @@ struct Scores {
   int64_t bias_batch_step = 0, bias_head_step = 0, bias_row_step = 0;
   Global<const float> coefficients{};  // [H, degree + 2] or null: softmax
   float dropout = 0, kept_factor = 1;  // of M; 0: none
-  RandomKey dropout_key{};
-  uint32_t sample0 = 0;
+  DrawsOfStep draws{};
 
   // Keys at or beyond it are hidden.
   GFSA_DEVICE int length(int b, Where where = Where::current()) const {
@@ -69,9 +68,9 @@ struct Scores {
     return static_cast<uint64_t>((int64_t{h} * rows + i) * keys + j);
   }
   // 0, or 1 / (1 - p).
-  GFSA_DEVICE float dropout_factor(int b, int h, int i, int j) const {
+  GFSA_DEVICE float dropout_factor(int b, int h, int i, int j, Where where = Where::current()) const {
     const uint64_t index = dropout_index(h, i, j);
-    return keeps(philox(dropout_key, sample0 + static_cast<uint32_t>(b), index / 4), index) ? kept_factor : 0.0f;
+    return keeps(draws.now(where).at(b, index / 4), index) ? kept_factor : 0.0f;
   }
   // Picked without an address, so that the numbers stay in registers.
   GFSA_DEVICE bool keeps(const std::array<uint32_t, 4>& numbers, uint64_t index) const {
@@ -117,8 +116,9 @@ GFSA_DEVICE uint32_t visible_bits(const Scores& c, const Place& at, Where where 
 
 // Which elements dropout keeps; neighbours often share four numbers.
 template <int kTiles>
-GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
+GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at, Where where = Where::current()) {
   if (c.dropout == 0) return kAllBits<kTiles>;
+  const Draws draws = c.draws.now(where);
   uint32_t bits = 0;
   uint64_t drawn = ~uint64_t{0};
   std::array<uint32_t, 4> numbers{};
@@ -127,7 +127,7 @@ GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
     const uint64_t element = c.dropout_index(at.h, at.query(index / 4, index % 4), at.key(index / 4, index % 4));
     if (element / 4 != drawn) {
       drawn = element / 4;
-      numbers = philox(c.dropout_key, c.sample0 + static_cast<uint32_t>(at.b), drawn);
+      numbers = draws.at(at.b, drawn);
     }
     bits |= (c.keeps(numbers, element) ? 1u : 0u) << index;
   }
@@ -205,8 +205,7 @@ inline Scores scores_of(const kernels::Problem& p) {
   if (p.device_coefficients) c.coefficients = static_cast<const float*>(p.device_coefficients.data<float>());
   c.dropout = static_cast<float>(p.dropout);
   c.kept_factor = static_cast<float>(1 / (1 - p.dropout));
-  c.dropout_key = p.dropout_key;
-  c.sample0 = p.sample0;
+  c.draws = {p.dropout_key, p.sample0};
   return c;
 }
 
