@@ -7,13 +7,13 @@
 
 #include "attention/attention_case.h"
 #include "autograd/autograd.h"
+#include "core/step_table.h"
 #include "support/op_case.h"
 #include "support/sanitized.h"
 
 #ifdef GFSA_HAS_EMULATED
 #include "core/cuda/emulated/queue.h"
 #include "core/cuda/runtime.h"
-#include "core/step_table.h"
 #endif
 
 namespace gfsa::test {

@@ -177,6 +177,7 @@ TEST(StepGraph, TakesNoMoreMemoryThanOneBatchBeyondTheStepsOwn) {
   for (const Device device : other_devices()) {
     const auto measure = [&](const char* graph) {
       std::vector<uint64_t> peaks;
+      run({"train.batch_size=512", "samples=5000"}, device, "off", 1);  // what a library keeps for itself
       arena(device).reset_peak();
       const uint64_t before = arena(device).figures().current;
       run({"samples=5000", "train.batch_size=512", "train.accumulate=1"}, device, graph, 30, nullptr,
@@ -196,10 +197,12 @@ TEST(StepGraph, TakesNoMoreMemoryThanOneBatchBeyondTheStepsOwn) {
 TEST(StepGraph, WhatWaitsForTheDeviceRunsAsItIs) {
   for (const Device device : other_devices()) {
     const std::vector<std::string> overrides{"huge_sample=5", "train.accumulate=1", "train.on_non_finite=skip"};
+    const History eager = run(overrides, device, "off", 12);
+    const uint64_t before = arena(device).figures().current;
     const History graph = run(overrides, device, "auto", 12);
-    expect_same(graph, run(overrides, device, "off", 12));
+    expect_same(graph, eager);
     EXPECT_EQ(graph.replayed, 0);
-    EXPECT_EQ(arena(device).figures().current, 0u);
+    EXPECT_EQ(arena(device).figures().current, before);
   }
 }
 
