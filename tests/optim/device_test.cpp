@@ -244,13 +244,14 @@ TEST(ClipOnDevice, FactorsAreTheCpus) {
 TEST(EmaOnDevice, FollowsTheCpusAndMoves) {
   EmaConfig config;
   config.decay = 0.9;
+  config.warmup = true;  // another decay at each step
   const auto move_values = [](const ParameterStore& store, uint64_t step) {
     for (const auto& p : store.parameters()) fill(p.value, [&](size_t i) { return fraction(3, step, i); });
   };
   for (const Device device : other_devices()) {
     const auto here = make_store(kShapes, DType::f32), there = make_store(kShapes, DType::f32, device);
     Ema a(*here, config), b(*there, config);
-    for (uint64_t step = 1; step <= 2; ++step) {
+    for (uint64_t step = 1; step <= 4; ++step) {
       move_values(*here, step);
       move_values(*there, step);
       a.update(static_cast<int64_t>(step));

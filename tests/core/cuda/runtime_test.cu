@@ -121,8 +121,8 @@ DEVICE_TEST(Runtime, AnAbandonedCaptureLeavesNothing) {
     void* const memory = device.allocate(4 << 20);
     EXPECT_NE(memory, nullptr);
     EXPECT_THROW(device.synchronize(stream), Error);
-    device.release(memory, 4 << 20);
     device.abandon_capture(stream);
+    device.release(memory, 4 << 20);
     device.abandon_capture(stream);  // of a stream that is not captured: nothing
     EXPECT_EQ(b.values(), std::vector<float>(kSize, 0.0f));
     add(a.data(), b.data(), 1);
