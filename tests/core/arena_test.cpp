@@ -190,7 +190,7 @@ TEST(ArenaPool, BlocksOutliveIt) {
 
 // What a graph has released is its own until it is destroyed; then the device has it back. An abandoned one is none.
 TEST(ArenaPool, OfADestroyedGraphReturns) {
-  constexpr uint64_t kBytes = 6 << 20;  // of x and kept
+  constexpr uint64_t kBytes = 3 << 17;  // of x and kept
   for (const Device device : test::other_devices()) {
     auto& runtime = dynamic_cast<DeviceRuntime&>(backend(device));
     Arena& a = arena(device);
@@ -208,7 +208,7 @@ TEST(ArenaPool, OfADestroyedGraphReturns) {
           const ArenaPoolScope scope(*pool);
           runtime.begin_capture({});
           {
-            const Tensor x = Tensor::full({1 << 20}, 2, DType::f32, device);
+            const Tensor x = Tensor::full({1 << 16}, 2, DType::f32, device);
             kept = x.to(DType::bf16);
           }
           if (abandoned) {
@@ -218,7 +218,7 @@ TEST(ArenaPool, OfADestroyedGraphReturns) {
           }
         }
         EXPECT_EQ(a.figures().current, before.current + kBytes);
-        const Tensor others = Tensor::zeros({1 << 20}, DType::f32, device);
+        const Tensor others = Tensor::zeros({1 << 16}, DType::f32, device);
         for (int i = 0; i < 3 && !abandoned; ++i) {
           EXPECT_LE(runtime.memory().free, free - kBytes);
           runtime.launch(graph, {});

@@ -249,7 +249,8 @@ TEST(StepGraph, TakesNoMoreMemoryThanOneBatchBeyondTheStepsOwn) {
       const auto eager = measure("off", nan_sample), graph = measure("auto", nan_sample);
       EXPECT_LE(graph.back(), eager.back() + batch + 1024) << device.text() << " " << nan_sample;
       EXPECT_GE(graph.back(), eager.back()) << device.text();
-      if (nan_sample == "nan_sample=-1") EXPECT_EQ(graph.back(), graph[4]) << "replays take nothing more";
+      if (nan_sample == "nan_sample=5") continue;
+      EXPECT_EQ(graph.back(), graph[4]) << "replays take nothing more";
     }
   }
 }
