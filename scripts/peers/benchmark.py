@@ -7,15 +7,17 @@
 --peer is a script that takes --model, --attention softmax|sdpa|gfsa|gfsa_two_pass, --dtype, --steps, --compile and prints a JSON line with
 step_ms.median and peak_rss_mb: one training step of the same model in PyTorch. Each round runs, one after the other, our program and
 every PyTorch row of the same work; a figure is the median over the rounds of each run's median step. "ratio" is our time over
-that of the best PyTorch row: below 1 we are faster. Models are configs/benchmark/*.yaml.
+that of the best PyTorch row: below 1 we are faster. Models are configs/benchmark/*.yaml: vit_small32, deit_s, bert_base, gpt2.
 """
 import argparse
 import json
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ROWS = {"softmax": ["softmax", "sdpa"], "gfsa": ["gfsa", "gfsa_two_pass"]}
@@ -26,6 +28,16 @@ def last_json(command):
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def write_texts(folder):
+    """What bert_base and gpt2 are timed on: words at random. Every text has more tokens than are looked at."""
+    words = random.Random(0)
+    text = lambda n: " ".join(f"w{words.randrange(5000)}" for _ in range(n))
+    for split in ("train", "val"):
+        rows = [f"{text(200)},{i % 2}" for i in range(64)]
+        (folder / f"{split}.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+        (folder / f"{split}.txt").write_text(text(8 * 1024 + 1) + "\n")
 
 
 def main():
@@ -42,6 +54,8 @@ def main():
     p.add_argument("--output")
     a = p.parse_args()
     results = []
+    texts = tempfile.TemporaryDirectory()
+    write_texts(pathlib.Path(texts.name))
     print("| model | dtype | attention | ours ms | GEMM share | PyTorch ms (row) | ratio (each round) | ours MB | PyTorch MB | ratio |")
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for model in a.models.split(","):
@@ -52,6 +66,8 @@ def main():
                 for _ in range(a.rounds):
                     # K = 4 and wK away from 0, as in the peer.
                     keys = ["attention=softmax"] if attention == "softmax" else ["attention={variant: gfsa, K: 4, wK_init: 0.1}"]
+                    if model in ("bert_base", "gpt2"):
+                        keys.append(f"data.path={texts.name}")
                     ours.append(last_json([a.gfsa, "--config", str(ROOT / "configs" / "benchmark" / f"{model}.yaml"), "--benchmark", str(a.steps),
                                            f"precision={dtype}", *keys]))
                     for row, compiled in rows:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Do the tests notice? Plants small faults in ops, filters, optimizers and checkpoint code, and counts those that a test catches.
+"""Do the tests notice? Plants small faults in ops, kernels, filters, optimizers and checkpoint code, and counts those that a test catches.
 
     scripts/quality/mutation.py                        240 faults, drawn with seed 0
     scripts/quality/mutation.py --count 40 --only src/optim
+    scripts/quality/mutation.py --count 80 --kernels   in kernels for GPUs, as the emulated device runs them
     scripts/quality/mutation.py --list                 shows the faults, builds nothing
 
 Every fault is compiled into one copy of the source tree (build-mutation/), each behind a switch that an environment
@@ -169,7 +170,7 @@ def tests_of(path):
 
 def sources(only):
     for path in sorted((ROOT / "src").rglob("*")):
-        if path.suffix not in (".cpp", ".h") or tests_of(path) is None:
+        if path.suffix not in (".cpp", ".h", ".cu") or path.stem.endswith("_cublaslt") or tests_of(path) is None:
             continue
         if only and not path.relative_to(ROOT).as_posix().startswith(only):
             continue
@@ -191,8 +192,14 @@ def equivalent_mutations():
     return known
 
 
+def is_kernel(path):
+    return path.suffix == ".cu" or "cuda" in path.relative_to(ROOT).parts
+
+
 def mutants_of(path):
     arguments = ["-std=c++20", "-x", "c++", "-fopenmp", f"-I{ROOT / 'src'}"]
+    if is_kernel(path):
+        arguments.append("-DGFSA_EMULATED")  # kernels as the host's compiler sees them; the emulated device runs them
     return list(Finder(path, arguments, tests_of(path)).mutants())
 
 
@@ -312,6 +319,7 @@ def main():
     parser.add_argument("--count", type=int, default=240)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="only files below this path")
+    parser.add_argument("--kernels", action="store_true", help="only kernels for GPUs: .cu files, and headers in cuda/")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--json", help="write every fault and what caught it to this file")
@@ -319,6 +327,8 @@ def main():
 
     known = equivalent_mutations()
     found = find_all(options.only, options.jobs)
+    if options.kernels:
+        found = [m for m in found if is_kernel(m.file)]
     mutants = [m for m in found if not is_equivalent(m, known)]
     print(f"{len(found) - len(mutants)} faults are known to change no result", flush=True)
     chosen = draw(mutants, options.count, options.seed)

@@ -6,9 +6,7 @@
 #include "apps/program.h"
 #include "base/error.h"
 #include "tasks/comparison_table.h"
-#include "tasks/diagnosis.h"
 #include "tasks/evaluation_report.h"
-#include "tasks/prediction.h"
 #include "tasks/registry.h"
 #include "tasks/seed_comparison.h"
 #include "train/verify.h"
@@ -21,6 +19,7 @@ struct Arguments {
   std::vector<std::string> words, data;  // words: runs and overrides, told apart by '='
   std::string config, split, output, output_dir, predict, diagnose, verify;
   int64_t batch_size = 0, diagnose_samples = 32;
+  train::GenerateRequest generate;
   bool ema = false, best = false;
 };
 
@@ -36,6 +35,8 @@ void declare(CLI::App& app, Arguments& a) {
       "  gfsa-eval runs/softmax/seed-* runs/gfsa --output table.csv   mean, spread and test over seeds as well\n"
       "  gfsa-eval runs/vit_gfsa --predict in.safetensors --output out.safetensors\n"
       "  gfsa-eval runs/vit_gfsa --diagnose figures\n"
+      "  gfsa-eval runs/bert_cola --predict test --output CoLA.tsv\n"
+      "  gfsa-eval runs/gpt --generate 'ROMEO:' --max-tokens 200 --temperature 0.8 --top-k 40\n"
       "  gfsa-eval --verify runs/vit_gfsa\n"
       "Exit codes: 0 done, 1 failed while running, 2 bad input.");
   app.add_option("runs", a.words,
@@ -61,8 +62,30 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--output-dir", a.output_dir, "Where the confusion matrix goes (default: eval/ in the run directory)")
       ->type_name("DIR");
   app.add_option("--predict", a.predict,
-                 "Write `logits` for the tensor `images` (F32 [N, C, H, W], normalised); opens no data")
-      ->type_name("SAFETENSORS");
+                 "Write predictions. Of pictures: `logits` for the tensor `images` (F32 [N, C, H, W], normalised) of a "
+                 ".safetensors file; opens no data. Of texts: a .tsv in GLUE's submission format for a split or table")
+      ->type_name("FILE|SPLIT");
+  app.add_option("--generate", a.generate.prompts, "Write on from this text; may be repeated")
+      ->type_name("PROMPT")
+      ->allow_extra_args(false);
+  app.add_option("--max-tokens", a.generate.max_tokens, "New tokens of each text, at most (100)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24).description(""));
+  app.add_option("--temperature", a.generate.temperature,
+                 "Below 1: likely tokens become likelier; 0: always the likeliest (1)")
+      ->type_name("T")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--top-k", a.generate.top_k, "Only so many likeliest tokens; 0: all (0)")
+      ->type_name("K")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--top-p", a.generate.top_p, "Only the likeliest tokens that have this probability together (1)")
+      ->type_name("P")
+      ->check(CLI::Range(0.0, 1.0).description(""));
+  app.add_option("--repetition-penalty", a.generate.repetition_penalty,
+                 "Above 1: tokens that the text has already become less likely (1)")
+      ->type_name("R")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seed", a.generate.seed, "Of --generate: the same text for the same seed (0)")->type_name("N");
   app.add_option("--diagnose", a.diagnose,
                  "Write frequency responses, token similarity, singular values and coefficients as CSV and PNG")
       ->type_name("DIR");
@@ -88,13 +111,16 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
   const auto ends = [&](const char* extension) { return a.output.ends_with(extension); };
   if (!a.predict.empty()) {
     if (!a.diagnose.empty()) bad_input("--predict and --diagnose: choose one");
-    if (!ends(".safetensors")) bad_input("--predict: --output must name a .safetensors file for the logits");
+    if (a.output.empty()) bad_input("--predict: --output must name the file to write");
   } else if (!a.output.empty() && !ends(".json") && !ends(".csv")) {
     bad_input("--output {}: expected a name that ends in .json or .csv", a.output);
   } else if (!a.diagnose.empty() && !a.output.empty()) {
     bad_input("--diagnose writes into its own folder; leave out --output");
   }
-  const char* of_one = !a.predict.empty() ? "--predict" : !a.diagnose.empty() ? "--diagnose" : nullptr;
+  const char* of_one = !a.predict.empty()            ? "--predict"
+                       : !a.diagnose.empty()         ? "--diagnose"
+                       : !a.generate.prompts.empty() ? "--generate"
+                                                     : nullptr;
   runs = tasks::expand_seed_folders(runs, Env::real());
   if (runs.size() > 1 && of_one != nullptr) bad_input("{}: takes one model, {} are named", of_one, runs.size());
   std::vector<tasks::ModelChoice> out;
@@ -116,23 +142,33 @@ int run(const Arguments& a) {
     tasks::TrainedModel trained(choice);
     const std::string split = a.split.empty() ? trained.config().eval.split : a.split;
     const int64_t batch_size = a.batch_size > 0 ? a.batch_size : trained.batch_size();
+    const ForwardContext context = trained.config().evaluation_context();
     if (!a.predict.empty()) {
-      const int64_t n = tasks::predict_file(trained, a.predict, a.output);
-      std::printf("%s: logits of %lld pictures\n", a.output.c_str(), static_cast<long long>(n));
+      const train::PredictRequest request{a.predict, a.output, trained.weights(), batch_size};
+      std::printf("%s\n", trained.task().predict(request, context, env).c_str());
       return kExitDone;
     }
     if (!a.diagnose.empty()) {
-      const auto paths = tasks::diagnose_split(trained, split, a.diagnose_samples, a.diagnose, env);
+      const auto paths = trained.task().diagnose(split, a.diagnose_samples, a.diagnose, context, env);
       std::printf("%s\n", fmt::format("{}", fmt::join(paths, "\n")).c_str());
+      return kExitDone;
+    }
+    if (!a.generate.prompts.empty()) {
+      const auto texts = trained.task().generate(a.generate, context);
+      for (size_t i = 0; i < texts.size(); ++i) {
+        std::printf("%s%s%s\n", i > 0 ? "\n" : "", a.generate.prompts[i].c_str(), texts[i].c_str());
+      }
       return kExitDone;
     }
     reports.push_back(tasks::evaluate(trained, split, batch_size));
     seed_runs.push_back(tasks::seed_run_of(trained, reports.back()));
     if (choices.size() > 1) continue;
     std::fputs(tasks::to_text(reports.back()).c_str(), stdout);
-    const std::string png = tasks::save_confusion(env, a.output_dir, trained, reports.back());
-    if (!png.empty()) std::printf("\nconfusion matrix: %s\n", png.c_str());
+    for (const auto& [title, path] : tasks::save_pictures(env, a.output_dir, trained, reports.back())) {
+      std::printf("\n%s: %s\n", title.c_str(), path.c_str());
+    }
   }
+  tasks::require_comparable(reports);
   if (!a.output.empty()) tasks::save_reports(env, a.output, reports);
   if (reports.size() > 1) {
     const auto variants = tasks::group_by_config(seed_runs);

@@ -72,7 +72,8 @@ void declare(CLI::App& app, Arguments& a) {
                       ->expected(0, 1)
                       ->type_name("KEY");
   app.add_flag("--devices", a.devices, "List the values of `device`: what is there, and why the others are not");
-  app.add_option("--show-batch", a.show_batch, "Draw an augmented training batch with its labels")->type_name("PNG");
+  app.add_option("--show-batch", a.show_batch, "Draw an augmented training batch with its labels; of text, write it")
+      ->type_name("FILE");
   app.add_option("--benchmark", a.benchmark, "Time N training steps on one batch and print JSON")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000).description(""));

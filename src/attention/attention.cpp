@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "attention/arguments.h"
 #include "attention/implementations.h"
 #include "attention/kernels/problem.h"
 #include "autograd/autograd.h"
@@ -12,42 +13,39 @@ namespace gfsa {
 namespace {
 
 using kernels::Problem;
+using kernels::with_dense_rows;
 
-// Kernels walk rows; they need a row's elements side by side.
-Tensor with_dense_rows(const Tensor& x) {
-  return x.strides()[x.rank() - 1] == 1 || x.dim(-1) == 1 ? x : x.contiguous();
+// Backward must see what forward saw: a copy, unless `made` is ours already.
+Tensor own_copy(const Tensor& made, const Tensor& given) {
+  return made.shares_storage_with(given) ? made.clone() : made;
 }
 
-void take_queries_keys_values(const AttentionInputs& in, const AttentionOptions& options, Expect& e, Problem& p) {
-  const int64_t heads = options.heads;
-  e.that(in.qkv.defined() != in.q.defined() && in.q.defined() == in.k.defined() && in.q.defined() == in.v.defined(),
-         "give either qkv, or all of q, k and v");
-  e.that(heads >= 1, "{} heads", heads);
-  int64_t width;
-  if (in.qkv) {
-    e.floating("qkv", in.qkv).shape("qkv", in.qkv, "B N C3");
-    e.that(e["C3"] % (3 * heads) == 0, "qkv has {} columns, expected 3 x {} heads x the head size", e["C3"], heads);
-    const Tensor qkv = with_dense_rows(in.qkv.detach());
-    width = e["C3"] / 3;
-    p.q = qkv.slice(2, 0, width);
-    p.k = qkv.slice(2, width, 2 * width);
-    p.v = qkv.slice(2, 2 * width, 3 * width);
-  } else {
-    e.floating("q", in.q).dtype("k", in.k, {in.q.dtype()}).dtype("v", in.v, {in.q.dtype()});
-    e.shape("q", in.q, "B Nq C").shape("k", in.k, "B Nk C").shape("v", in.v, "B Nk C");
-    width = e["C"];
-    e.that(width % heads == 0, "q has {} columns, expected {} heads x the head size", width, heads);
-    p.q = with_dense_rows(in.q.detach());
-    p.k = with_dense_rows(in.k.detach());
-    p.v = with_dense_rows(in.v.detach());
+// From [1, N, C] to sequences.
+void take_offsets(const AttentionInputs& in, const AttentionOptions& options, Expect& e, Problem& p) {
+  if (!in.offsets) return;
+  e.that(!in.key_mask && !in.key_lengths && !in.bias, "offsets come without key_mask, key_lengths and bias");
+  e.that(p.batch == 1 && p.rows == p.keys, "with offsets there is one row of sequences, not {} ({} queries, {} keys)",
+         p.batch, p.rows, p.keys);
+  e.same_device("offsets", in.offsets, p.q);
+  e.dtype("offsets", in.offsets, {DType::i64});
+  e.that(in.offsets.rank() == 1 && in.offsets.dim(0) >= 1, "offsets have shape {}, expected [sequences + 1]",
+         in.offsets.shape().text());
+  e.that(options.longest >= 0, "longest is {}", options.longest);
+  const int64_t n = p.rows;
+  p.batch = in.offsets.dim(0) - 1;
+  if (!is_on_cpu(p.q)) {
+    p.offsets = own_copy(in.offsets.contiguous(), in.offsets);
+    if (options.longest > 0) p.rows = p.keys = std::min(n, options.longest);
+    return;
   }
-  p.batch = p.q.dim(0);
-  p.rows = p.q.dim(1);
-  p.keys = p.k.dim(1);
-  p.heads = heads;
-  p.head_size = width / heads;
-  p.dtype = p.q.dtype();
-  e.that(p.head_size >= 1, "the head size is 0");
+  p.starts = in.offsets.to_vector<int64_t>();
+  e.that(p.starts.front() == 0 && p.starts.back() == n, "offsets go from {} to {}, expected 0 to {}", p.starts.front(),
+         p.starts.back(), n);
+  p.rows = p.keys = 0;
+  for (size_t s = 1; s < p.starts.size(); ++s) {
+    e.that(p.starts[s] >= p.starts[s - 1], "offsets[{}] is {} after {}", s, p.starts[s], p.starts[s - 1]);
+    p.rows = p.keys = std::max(p.rows, p.starts[s] - p.starts[s - 1]);
+  }
 }
 
 void check_masks(const AttentionInputs& in, Expect& e, const Problem& p) {
@@ -63,11 +61,6 @@ void check_masks(const AttentionInputs& in, Expect& e, const Problem& p) {
     e.that(in.key_mask.shape() == Shape{p.batch, p.keys}, "key_mask has shape {}, expected [{}, {}]",
            in.key_mask.shape().text(), p.batch, p.keys);
   }
-}
-
-// Backward must see what forward saw: a copy, unless `made` is ours already.
-Tensor own_copy(const Tensor& made, const Tensor& given) {
-  return made.shares_storage_with(given) ? made.clone() : made;
 }
 
 void take_masks_on_device(const AttentionInputs& in, Problem& p) {
@@ -108,37 +101,11 @@ void take_bias(const AttentionInputs& in, Expect& e, Problem& p) {
   p.bias = with_dense_rows(in.bias.detach());
 }
 
-void take_coefficients(const AttentionInputs& in, Expect& e, Problem& p) {
-  p.degree = 1;
-  const bool on_cpu = is_on_cpu(p.q);
-  if (!in.coefficients) {
-    for (int64_t h = 0; h < p.heads && on_cpu; ++h) p.coefficients.insert(p.coefficients.end(), {0.0, 0.0, 1.0});
-    return;
-  }
-  const Tensor& c = in.coefficients;
-  e.same_device("coefficients", c, p.q);
-  e.dtype("coefficients", c, {accumulator_of(p.dtype)});
-  e.that(c.rank() == 2 && c.dim(0) == p.heads && c.dim(1) >= 3,
-         "coefficients have shape {}, expected [{}, 2 + degree] with degree >= 1", c.shape().text(), p.heads);
-  if (p.rows != p.keys) {
-    bad_input(
-        "attention: a filter composes the attention matrix with itself and needs as many queries as keys, here {} and "
-        "{}; give "
-        "cross-attention no coefficients (softmax)",
-        p.rows, p.keys);
-  }
-  p.degree = c.dim(1) - 2;
-  if (on_cpu) {
-    p.coefficients = c.to_vector<double>();
-  } else {
-    p.device_coefficients = c.detach().contiguous();
-  }
-}
-
 std::shared_ptr<const Problem> make_problem(const AttentionInputs& in, const AttentionOptions& options) {
   auto p = std::make_shared<Problem>();
   Expect e("attention");
-  take_queries_keys_values(in, options, e, *p);
+  kernels::take_queries_keys_values(in, options.heads, e, *p);
+  take_offsets(in, options, e, *p);
   check_masks(in, e, *p);
   if (is_on_cpu(p->q)) {
     take_masks(in, e, *p);
@@ -146,7 +113,7 @@ std::shared_ptr<const Problem> make_problem(const AttentionInputs& in, const Att
     take_masks_on_device(in, *p);
   }
   take_bias(in, e, *p);
-  take_coefficients(in, e, *p);
+  kernels::take_coefficients(in, e, *p);
   e.that(!options.causal || p->rows == p->keys, "causal attention needs as many queries as keys, here {} and {}",
          p->rows, p->keys);
   e.that(options.dropout >= 0 && options.dropout < 1, "dropout is {}, expected 0 <= p < 1", options.dropout);
@@ -191,8 +158,7 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
   bool recorded = false;
   for (const Tensor& x : inputs) recorded = recorded || (grad_enabled() && requires_grad(x));
 
-  const Tensor out = Tensor::empty({problem->batch, problem->rows, problem->heads * problem->head_size}, problem->dtype,
-                                   problem->q.device());
+  const Tensor out = Tensor::empty(problem->q.shape(), problem->dtype, problem->q.device());
   const kernels::Saved saved = implementation.forward(*problem, out, recorded);
   const DType coefficient_type = accumulator_of(problem->dtype);
   const bool packed = in.qkv.defined();

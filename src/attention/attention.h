@@ -13,9 +13,9 @@
 // (f64 for f64); for bf16 the probabilities are rounded to bf16 before they multiply V, as in every bf16 attention.
 // Saved for backward: the inputs, and k - 1 tensors of the output's size for a filter of degree k (one for GFSA, none
 // for softmax or while c2 = ... = ck = 0). On GPUs the output too, a number a row, and the k - 1 tensors in any case.
-// No form saves an n x n tensor. GPUs read no input on the host. Determinism: each (batch, head) is one
-// thread's work, sums over batch and heads go in order: the same bits on any number of threads (if B H > 1; a single
-// head's products are split over the team).
+// No form saves an n x n tensor. GPUs read no input on the host. With a cache, token after token: decode.h.
+// Determinism: each (batch, head) is one thread's work, sums over batch and heads go in order: the same bits on any
+// number of threads (if B H > 1; a single head's products are split over the team).
 #pragma once
 
 #include <optional>
@@ -49,6 +49,12 @@ struct AttentionInputs {
   // i64 or i32 [B]: keys at or beyond it may not be seen; with key_mask, both hold. Not within [0, Nk]: an error on the
   // CPU, cut off on GPUs.
   Tensor key_lengths;
+  // i64 [S + 1], from 0 to N, never decreasing: S sequences stand one after the other in a single row without padding,
+  // qkv is [1, N, 3 C] or q, k, v are [1, N, C], and sequence s, rows offsets[s] .. offsets[s + 1] - 1, attends to
+  // itself alone. The result is [1, N, C]; everything else is as if the sequences were S samples of a batch, each with
+  // its own length, dropout's numbers too. Not together with key_mask, key_lengths and bias. Offsets that are not so:
+  // an error on the CPU; on GPUs no memory beyond the tensors is touched, but rows may be left unwritten.
+  Tensor offsets;
 };
 
 struct AttentionOptions {
@@ -57,16 +63,19 @@ struct AttentionOptions {
   bool causal = false;          // row i sees keys 0 .. i; needs Nq = Nk
   // Probability of dropping, 0 in evaluation. Element (b, h, i, j) is number (h Nq + i) Nk + j of sample `sample0 + b`,
   // four numbers a Philox call as in ops/dropout.h: the same mask in every form, pass, chunk of the batch and number of
-  // threads.
+  // threads. With offsets, b is the sequence and Nq = Nk its own length.
   double dropout = 0;
   DropoutOrder dropout_order = DropoutOrder::filter_first;
   RandomKey dropout_key;
   uint32_t sample0 = 0;
   AttentionForm form = AttentionForm::automatic;
+  // With offsets: no sequence is longer; 0: not known. The CPU knows better and ignores it. GPUs lay out their work for
+  // S sequences of this length; the explicit form takes memory for as many. Too small: rows are left unwritten.
+  int64_t longest = 0;
   int64_t block_rows = 0;  // CPU: rows a block of the two-pass form; 0: from the cache sizes (tests force many blocks)
 };
 
-// [B, Nq, C] in q's type. Differentiable in qkv or q, k, v, in coefficients and in bias.
+// [B, Nq, C] ([1, N, C] with offsets) in q's type. Differentiable in qkv or q, k, v, in coefficients and in bias.
 // Errors: misshapen arguments; a form that cannot serve the case (bad input, with the way out).
 Tensor attention(const AttentionInputs& inputs, const AttentionOptions& options);
 

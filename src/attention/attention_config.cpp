@@ -1,5 +1,7 @@
 #include "attention/attention_config.h"
 
+#include <fmt/ranges.h>
+
 #include <charconv>
 
 #include "base/error.h"
@@ -74,6 +76,12 @@ void AttentionConfig::describe(config::Schema& s) {
   s.check(are_layers(layers), "layers", "expected all, even, odd or a list of indices from 0");
   const std::string problem = filter ? conflict(*this) : "";
   s.check(problem.empty(), "form", problem);
+}
+
+std::string AttentionConfig::text() const {
+  const std::string name = filter_registry().name_of(*filter);
+  if (is_softmax() || layers == std::vector<std::string>{"all"}) return name;
+  return fmt::format("{}, layers {}", name, fmt::join(layers, " "));
 }
 
 bool AttentionConfig::filters_layer(int64_t layer, int64_t depth) const {

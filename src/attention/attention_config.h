@@ -28,6 +28,8 @@ struct AttentionConfig {
 
   void describe(config::Schema& s);
 
+  // "gfsa", "gfsa, layers even".
+  std::string text() const;
   bool is_softmax() const { return filter->degree() == 0; }
   // Whether layer `layer` (counted from 0) of a model with `depth` of them is filtered; all others are plain softmax.
   // Bad input if `layers` names one that the model does not have.

@@ -24,4 +24,18 @@ const config::Registry<ImageSourceConfig>& image_source_registry() {
   return registry;
 }
 
+// The same in text/sources/.
+void register_glue(config::Registry<TextSourceConfig>& registry);
+void register_user_table(config::Registry<TextSourceConfig>& registry);
+
+const config::Registry<TextSourceConfig>& text_source_registry() {
+  static const auto registry = [] {
+    config::Registry<TextSourceConfig> r("text source");
+    register_glue(r);
+    register_user_table(r);
+    return r;
+  }();
+  return registry;
+}
+
 }  // namespace gfsa::data

@@ -3,9 +3,11 @@
 
 #include "config/registry.h"
 #include "data/image/image_source.h"
+#include "data/text/text_source.h"
 
 namespace gfsa::data {
 
 const config::Registry<ImageSourceConfig>& image_source_registry();
+const config::Registry<TextSourceConfig>& text_source_registry();
 
 }  // namespace gfsa::data

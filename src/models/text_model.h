@@ -20,12 +20,13 @@ namespace gfsa {
 // A batch of B sequences of up to N tokens, padded at their ends; or, with `offsets`, S sequences side by side in one
 // row (B = 1) without padding.
 struct TextInputs {
-  Tensor ids;        // i64 [B, N]
-  Tensor segments;   // i64 [B, N]: first or second text; undefined: all 0
-  Tensor positions;  // i64 [B, N], from 0 in each sequence; undefined: 0 .. N - 1. Needed with `offsets`
-  Tensor lengths;    // i64 [B]: real tokens, the others are padding; undefined: all are real
-  Tensor offsets;    // i64 [S + 1], from 0 to N: sequence s is tokens offsets[s] .. offsets[s + 1] - 1
-  Tensor rows;       // i64 [R]: the tokens (of B N) whose logits a language model's head is to give; undefined: all
+  Tensor ids;           // i64 [B, N]
+  Tensor segments;      // i64 [B, N]: first or second text; undefined: all 0
+  Tensor positions;     // i64 [B, N], from 0 in each sequence; undefined: 0 .. N - 1. Needed with `offsets`
+  Tensor lengths;       // i64 [B]: real tokens, the others are padding; undefined: all are real
+  Tensor offsets;       // i64 [S + 1], from 0 to N: sequence s is tokens offsets[s] .. offsets[s + 1] - 1
+  int64_t longest = 0;  // with `offsets`: no sequence is longer (GPUs work faster with it); 0: not known
+  Tensor rows;          // i64 [R]: the tokens (of B N) whose logits a language model's head is to give; undefined: all
 };
 
 enum class TextHead {
@@ -34,11 +35,39 @@ enum class TextHead {
   causal_lm,       // logits [R, V]
 };
 
+// What a causal model keeps of the rows that it is generating: for every layer the keys, values and filtered values of
+// the tokens so far.
+class DecodeState {
+ public:
+  virtual ~DecodeState() = default;
+  // Tokens of each row so far.
+  virtual const std::vector<int64_t>& lengths() const = 0;
+  // Row i becomes what row from[i] was; there may be more or fewer than before (beams, finished texts).
+  virtual void select(const std::vector<int64_t>& from) = 0;
+};
+
 class TextModel {
  public:
   virtual ~TextModel() = default;
   // Logits in c.residual(), of the head that the model was built with.
   virtual Tensor forward(const TextInputs& inputs, const ForwardContext& c) const = 0;
+  // What the head reads: the last layer's output, after the model's last norm, [B, N, C] in c.residual(). Rows of
+  // padding hold anything.
+  virtual Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const = 0;
+
+  // Generation, models with a causal_lm head only. `rows` empty sequences; room for `capacity` tokens each, which
+  // grows.
+  virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const;
+  // Appends ids [rows, M] to the sequences, of row b the first counts[b] <= M (empty: all M; 0: a text that has ended,
+  // whose logits mean nothing). Logits [rows, V] of each row's last new token: what forward() on the whole sequences
+  // gives. Records nothing.
+  virtual Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
+                        const ForwardContext& c) const;
+
+  // For weights that others trained (train.init_from): parameters that may be missing in the file and keep their
+  // initial values (a new head, the filter's), tensors of other heads that are passed over. Names without the model's
+  // prefix (BertModel's instead of BertForMaskedLM's) and old names (gamma, beta) are understood by every load.
+  virtual ParameterStore::LoadOptions load_options() const { return {}; }
   // Learned filter coefficients by layer and head, for curves and diagnosis: names and [H] tensors.
   virtual std::vector<std::pair<std::string, Tensor>> coefficients() const { return {}; }
   // Multiply-adds times two of one sequence's forward pass, matrix products only; logits_of: tokens that the head sees.
@@ -60,11 +89,12 @@ class TextModelConfig {
   virtual void set_vocabulary(int64_t size) = 0;
   virtual int64_t max_tokens() const = 0;  // that its position embeddings allow
 
-  // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said is checked against it
-  // (bad input names both). `source` is the file's name for messages.
+  // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said of the architecture
+  // is checked against it (bad input names both; dropout is the YAML's if given). `source` is the file's name for
+  // messages. attention_probs_dropout_prob is not looked at: `attention.dropout` is the run's.
   virtual void take_config_json(const std::string& json, const std::string& source) = 0;
   // What transformers needs beside model.safetensors to load the weights.
-  virtual std::string config_json(TextHead head, int64_t classes) const = 0;
+  virtual std::string config_json(TextHead head, int64_t classes, const AttentionConfig& attention) const = 0;
 };
 
 const config::Registry<TextModelConfig>& text_model_registry();

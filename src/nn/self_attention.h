@@ -2,14 +2,12 @@
 // and the configured filter.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "attention/attention_config.h"
+#include "nn/filtered_attention.h"
 #include "nn/linear.h"
-#include "params/forward_context.h"
 
 namespace gfsa {
 
@@ -26,20 +24,14 @@ class SelfAttention {
   // x [B, N, C] -> [B, N, C]. qkv_out, if given, receives the packed projection [B, N, 3 C].
   Tensor forward(const Tensor& x, const ForwardContext& c, std::vector<Tensor>* qkv_out = nullptr) const;
 
-  // The filter's learned parameters, by their names in the store.
-  std::vector<std::pair<std::string, Tensor>> learned_coefficients() const;
-  // [H, degree + 2], or undefined for plain softmax; see attention.h.
-  Tensor coefficients() const { return filter_->coefficients(); }
-  // Of one sample: the products with A, as many passes as the filter's degree; scores once.
-  double attention_flops(int64_t tokens) const;
+  std::vector<std::pair<std::string, Tensor>> learned_coefficients() const { return attention_.learned_coefficients(); }
+  Tensor coefficients() const { return attention_.coefficients(); }
+  double attention_flops(int64_t tokens) const { return attention_.flops(tokens); }
 
  private:
   Linear qkv_, proj_;
-  std::unique_ptr<Filter> filter_;
-  std::vector<const Parameter*> learned_;
-  AttentionConfig config_;
-  SelfAttentionShape shape_;
-  int64_t passes_;
+  FilteredAttention attention_;
+  double dropout_;
   std::string path_;
 };
 

@@ -225,8 +225,9 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
 }
 
 template <>
-void GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const void* a, const void* b, void* c,
-                                       const void* bias, const GemmBatch& batch) {
+bool GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const void* a, const void* b, void* c,
+                                       const void* bias, const GemmBatch& batch, const GemmEpilogue& epilogue) {
+  if (epilogue.kind != GemmEpilogue::Kind::none) return false;
   const auto at = [](auto* memory, int64_t elements, DType type) {
     using Bytes = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(memory)>>, const char, char>;
     return static_cast<Bytes*>(memory) + elements * static_cast<int64_t>(size_of(type));
@@ -235,18 +236,42 @@ void GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const v
     gemm(g, at(a, i * batch.step_a, g.a_type), at(b, i * batch.step_b, g.a_type), at(c, i * batch.step_c, g.c_type),
          bias);
   }
+  return true;
 }
+
+namespace {
+
+bool run(Device device, const Gemm& g, const void* a, const void* b, void* c, const void* bias, const GemmBatch& batch,
+         const GemmEpilogue& epilogue) {
+  bool done = false;
+  on_device("gemm", device, [&](auto d) {
+    if (d != DeviceType::cpu && g.a_type == DType::f64) {
+      fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
+    }
+    done = GemmKernels<d>::run(device, g, a, b, c, bias, batch, epilogue);
+  });
+  return done;
+}
+
+}  // namespace
 
 void gemm(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias,
           const GemmBatch& batch) {
   const Gemm g = normalised(problem);
   if (g.m == 0 || g.n == 0 || batch.count == 0) return;
-  on_device("gemm", device, [&](auto d) {
-    if (d != DeviceType::cpu && g.a_type == DType::f64) {
-      fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
-    }
-    GemmKernels<d>::run(device, g, a, b, c, bias, batch);
-  });
+  run(device, g, a, b, c, bias, batch, {});
+}
+
+bool gemm(Device device, const Gemm& problem, const GemmEpilogue& epilogue, const void* a, const void* b, void* c,
+          const void* bias) {
+  const Gemm g = normalised(problem);
+  if (device.type == DeviceType::cpu || g.m == 0 || g.n == 0 || g.k == 0) return false;
+  const bool about_z =
+      epilogue.kind == GemmEpilogue::Kind::gelu_tanh || epilogue.kind == GemmEpilogue::Kind::gelu_tanh_gradient;
+  if (about_z && g.accumulate) fail("gemm: what gelu_tanh makes cannot be added to C");
+  // What CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD and .._POINTER say in cublasLt.h.
+  if (epilogue.z != nullptr && (g.n % 8 != 0 || reinterpret_cast<uintptr_t>(epilogue.z) % 16 != 0)) return false;
+  return run(device, g, a, b, c, bias, {}, epilogue);
 }
 
 namespace {

@@ -34,6 +34,21 @@ struct GemmBatch {
   bool operator==(const GemmBatch&) const = default;
 };
 
+// What a GPU's library may do beside a product, in the same trip through memory. gelu_tanh is that of ops/activation.h,
+// the only GELU that cuBLASLt has. z: [m, n] of c_type, dense.
+struct GemmEpilogue {
+  enum class Kind : uint8_t {
+    none,
+    gelu_tanh,           // C = gelu_tanh(z) with z = product + bias, which is stored unless z is null
+    gelu_tanh_gradient,  // C = product o gelu_tanh'(z); sums [n], unless null, become the sums of C's columns
+    sums_of_a,           // sums [m] become the sums over k of op(A): a bias's gradient beside its weight's
+    sums_of_b,           // sums [n] of op(B)
+  };
+  Kind kind = Kind::none;
+  void* z = nullptr;
+  float* sums = nullptr;
+};
+
 // Any of m, n, k may be 0 (k = 0 writes zeros, or the bias, or leaves C if accumulate).
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr);
 
@@ -42,15 +57,21 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
 void gemm(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr,
           const GemmBatch& batch = {});
 
+// The same with an epilogue, if the device's library has it for this problem (asked once a shape); else false, and
+// nothing has been done. Always false on the CPU. C may be added to only where nothing but sums are asked for.
+bool gemm(Device device, const Gemm& problem, const GemmEpilogue& epilogue, const void* a, const void* b, void* c,
+          const void* bias = nullptr);
+
 // Whether f32 products on GPUs may round their operands to TF32 (10 bits of mantissa, tensor cores). Off at first.
 void allow_tf32(bool allow);
 bool tf32_allowed();
 
 template <DeviceType D>
 struct GemmKernels {
-  // m, n and count > 0; leading dimensions filled in.
-  static void run(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias,
-                  const GemmBatch& batch);
+  // m, n and count > 0; leading dimensions filled in. With an epilogue count is 1 and k > 0, and the rules are kept
+  // that cuBLASLt has for z. False: it has no such epilogue.
+  static bool run(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias,
+                  const GemmBatch& batch, const GemmEpilogue& epilogue);
 };
 
 }  // namespace gfsa

@@ -1,9 +1,12 @@
 #include "tasks/comparison_table.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/strings.h"
 #include "tasks/text_table.h"
 
@@ -16,32 +19,52 @@ std::string exact(int64_t n) { return n >= 0 ? std::to_string(n) : ""; }
 
 }  // namespace
 
+void require_comparable(const std::vector<EvaluationReport>& reports) {
+  const auto names = [](const EvaluationReport& r) {
+    std::vector<std::string> out;
+    for (const auto& f : r.figures) out.push_back(f.name);
+    return out;
+  };
+  for (const auto& r : reports) {
+    if (names(r) == names(reports[0])) continue;
+    bad_input("{} and {} cannot be compared: one has {}, the other {}", reports[0].name, r.name,
+              fmt::join(names(reports[0]), ", "), fmt::join(names(r), ", "));
+  }
+}
+
 std::string comparison_text(const std::vector<EvaluationReport>& reports) {
   constexpr size_t kTextColumns = 3;
-  std::vector<TextRow> rows{
-      {"run", "model", "attention", "parameters", "epochs", "top-1", "top-5", "loss", "samples/s"}};
+  const auto text_of = [](const train::Figure& f) {
+    return fmt::format("{:.{}f}{}", f.estimate.value, f.digits, f.unit);
+  };
+  std::vector<TextRow> rows{{"run", "model", "attention", "parameters", "epochs"}};
+  for (const auto& f : reports.at(0).figures) rows[0].push_back(f.label);
+  rows[0].push_back("samples/s");
   double widest = 0;
   for (const auto& r : reports) {
-    rows.push_back({r.name + (r.averaged ? " (averaged)" : ""), r.model, r.attention, human_count(r.parameters),
-                    r.epochs >= 0 ? std::to_string(r.epochs) : "-", fmt::format("{:.2f}%", r.top1.value),
-                    fmt::format("{:.2f}%", r.top5.value), fmt::format("{:.4f}", r.loss.value),
-                    fmt::format("{:.1f}", r.samples_per_second())});
-    widest = std::max(widest, (r.top1.high - r.top1.low) / 2);
+    TextRow row{r.name + (r.averaged ? " (averaged)" : ""), r.model, r.attention, human_count(r.parameters),
+                r.epochs >= 0 ? std::to_string(r.epochs) : "-"};
+    for (const auto& f : r.figures) row.push_back(text_of(f));
+    row.push_back(fmt::format("{:.1f}", r.samples_per_second()));
+    rows.push_back(std::move(row));
+    widest = std::max(widest, (r.figures[0].estimate.high - r.figures[0].estimate.low) / 2);
   }
-  return text_table(rows, kTextColumns) +
-         fmt::format("\n95% intervals (Wilson) of top-1 reach up to {:.2f} points to each side.\n", widest);
+  const auto& primary = reports[0].figures[0];
+  std::string out = text_table(rows, kTextColumns);
+  if (primary.interval.empty()) return out;
+  return out + fmt::format("\n95% intervals ({}) of {} reach up to {:.{}f}{} to each side.\n", primary.interval,
+                           primary.label, widest, primary.digits, primary.unit == "%" ? " points" : "");
 }
 
 std::string comparison_csv(const std::vector<EvaluationReport>& reports) {
-  std::string out =
-      "run,weights,step,epochs,model,attention,parameters,precision,split,samples,top1,top1_low,top1_high,top5,top5_"
-      "low,"
-      "top5_high,loss,loss_low,loss_high,samples_per_second\n";
+  std::string out = "run,weights,step,epochs,model,attention,parameters,precision,split,samples";
+  for (const auto& f : reports.at(0).figures) out += fmt::format(",{0},{0}_low,{0}_high", f.name);
+  out += ",samples_per_second\n";
   for (const auto& r : reports) {
     TextRow row{csv_text(r.name),      csv_text(r.weights), exact(r.step), exact(r.epochs),   csv_text(r.model),
                 csv_text(r.attention), exact(r.parameters), r.precision,   csv_text(r.split), exact(r.samples)};
-    for (const Estimate& e : {r.top1, r.top5, r.loss}) {
-      for (const double x : {e.value, e.low, e.high}) row.push_back(exact(x));
+    for (const auto& f : r.figures) {
+      for (const double x : {f.estimate.value, f.estimate.low, f.estimate.high}) row.push_back(exact(x));
     }
     row.push_back(exact(r.samples_per_second()));
     out += fmt::format("{}\n", fmt::join(row, ","));
@@ -51,12 +74,7 @@ std::string comparison_csv(const std::vector<EvaluationReport>& reports) {
 
 std::string comparison_json(const std::vector<EvaluationReport>& reports) {
   ordered_json all = ordered_json::array();
-  for (const auto& r : reports) {
-    auto j = ordered_json::parse(to_json(r));
-    j.erase("classes");
-    j.erase("confusion");
-    all.push_back(std::move(j));
-  }
+  for (const auto& r : reports) all.push_back(ordered_json::parse(to_json(r, false)));
   return all.dump(2) + "\n";
 }
 

@@ -25,7 +25,6 @@
 #include "core/tensor.h"
 #include "data/loader/batch_maker.h"
 #include "models/image_model.h"
-#include "tasks/trained_model.h"
 
 namespace gfsa::tasks {
 
@@ -68,9 +67,5 @@ Tensor sample_images(data::BatchMaker& batches, int64_t count);
 // Returns the paths.
 std::vector<std::string> save_diagnosis(Env& env, const std::string& folder, const Diagnosis& diagnosis,
                                         const std::vector<std::pair<std::string, Tensor>>& learned);
-
-// All of it: `count` pictures of a split, diagnosed and saved.
-std::vector<std::string> diagnose_split(TrainedModel& trained, const std::string& split, int64_t count,
-                                        const std::string& folder, Env& env = Env::real());
 
 }  // namespace gfsa::tasks

@@ -186,13 +186,4 @@ std::vector<std::string> save_diagnosis(Env& env, const std::string& folder, con
   return paths;
 }
 
-std::vector<std::string> diagnose_split(TrainedModel& trained, const std::string& split, int64_t count,
-                                        const std::string& folder, Env& env) {
-  const auto batches = trained.task().eval_batches(split);
-  const Tensor images = sample_images(*batches, count);
-  const Diagnosis d = diagnose(trained.model(), images, trained.config().evaluation_context(),
-                               "model " + image_model_registry().name_of(trained.task().model_config()));
-  return save_diagnosis(env, folder, d, trained.task().coefficients());
-}
-
 }  // namespace gfsa::tasks

@@ -6,7 +6,11 @@
 #include "base/strings.h"
 #include "data/image/show_batch.h"
 #include "ops/cross_entropy.h"
+#include "tasks/class_table.h"
+#include "tasks/diagnosis.h"
+#include "tasks/estimates.h"
 #include "tasks/forward_blocks.h"
+#include "tasks/prediction.h"
 
 namespace gfsa::tasks {
 namespace {
@@ -57,6 +61,28 @@ train::Metrics ImageEvaluation::result() const {
   return {{"top1", 100 * top1 / n}, {"top5", 100 * top5 / n}, {"loss", loss / n}};
 }
 
+std::vector<train::Figure> ImageEvaluation::image_figures(const std::vector<Sample>& samples) {
+  int64_t top1 = 0, top5 = 0;
+  std::vector<double> losses;
+  for (const Sample& s : samples) {
+    top1 += s.predicted == s.label;
+    top5 += s.in_top5;
+    losses.push_back(s.loss);
+  }
+  const auto n = static_cast<int64_t>(samples.size());
+  return {{"top1", "top-1", wilson_interval(top1, n), "Wilson", 2, "%"},
+          {"top5", "top-5", wilson_interval(top5, n), "Wilson", 2, "%"},
+          {"loss", "loss", mean_interval(losses), "normal"}};
+}
+
+std::unique_ptr<train::EvaluationDetails> ImageEvaluation::image_details(const std::vector<Sample>& samples,
+                                                                         const std::vector<std::string>& class_names,
+                                                                         int64_t classes) {
+  std::vector<std::pair<int64_t, int64_t>> pairs;
+  for (const Sample& s : samples) pairs.emplace_back(s.label, s.predicted);
+  return std::make_unique<ClassTable>(pairs, class_names, classes, std::pair{"top1", "top-1"});
+}
+
 ImageClassification::ImageClassification() : model_config_(image_model_registry().make("vit")) {}
 
 void ImageClassification::describe(config::Schema& s) {
@@ -96,11 +122,17 @@ void ImageClassification::build(ParameterStore& store, uint64_t seed, int64_t ba
               model_config_->classes(), classes);
   }
   train_set_ = std::make_unique<data::ImageDataset>(train_source_, augment_, dataset_options(true));
-  build_model(store);
+  model_ = model_config_->build(Scope(store), attention_);
 }
 
-void ImageClassification::build_model(ParameterStore& store) {
-  if (model_config_->classes() == 0) bad_input("model.classes: must be given where there is no data to count them in");
+void ImageClassification::build_model(ParameterStore& store, const train::StoredWeights& weights) {
+  if (model_config_->classes() == 0) {
+    const auto head = weights.tensors.find("head.weight");
+    if (head == weights.tensors.end() || head->second.rank() != 2) {
+      bad_input("{}: has no matrix head.weight to count the classes in; give model.classes=N", weights.source);
+    }
+    model_config_->set_classes(head->second.dim(0));
+  }
   model_ = model_config_->build(Scope(store), attention_);
 }
 
@@ -146,7 +178,7 @@ Tensor ImageClassification::loss(const data::Batch& batch, const ForwardContext&
 }
 
 std::unique_ptr<train::Evaluation> ImageClassification::evaluation() {
-  return std::make_unique<ImageEvaluation>(*model_, model_config_->classes());
+  return std::make_unique<ImageEvaluation>(*model_, model_config_->classes(), class_names_);
 }
 
 ParameterStore::LoadOptions ImageClassification::load_options() const {
@@ -170,6 +202,25 @@ std::string ImageClassification::data_summary() const {
 
 void ImageClassification::show(const data::Batch& batch, const std::string& png_path) {
   data::show_batch(Env::real(), batch, class_names_, augment_, png_path);
+}
+
+std::string ImageClassification::model_text() const {
+  return fmt::format("{}, depth {}", image_model_registry().name_of(*model_config_), model_->depth());
+}
+
+std::string ImageClassification::predict(const train::PredictRequest& request, const ForwardContext& c, Env& env) {
+  if (!request.output.ends_with(".safetensors")) {
+    bad_input("--predict: --output must name a .safetensors file for the logits");
+  }
+  return fmt::format("{}: logits of {} pictures", request.output, predict_file(*this, request, c, env));
+}
+
+std::vector<std::string> ImageClassification::diagnose(const std::string& split, int64_t samples,
+                                                       const std::string& folder, const ForwardContext& c, Env& env) {
+  const auto batches = eval_batches(split);
+  const Diagnosis d = tasks::diagnose(*model_, sample_images(*batches, samples), c,
+                                      "model " + image_model_registry().name_of(*model_config_));
+  return save_diagnosis(env, folder, d, coefficients());
 }
 
 void register_image_classification(config::Registry<train::Task>& registry) {

@@ -17,20 +17,31 @@ namespace gfsa::tasks {
 // Per sample, in the order of evaluation.
 class ImageEvaluation : public train::Evaluation {
  public:
-  ImageEvaluation(const ImageModel& model, int64_t classes) : model_(model), classes_(classes) {}
-  void add(const data::Batch& batch, int64_t real, const ForwardContext& c) override;
-  train::Metrics result() const override;  // top1, top5 in percent; loss
-
   struct Sample {
     int64_t label, predicted;
     bool in_top5;
     double loss;
   };
+  ImageEvaluation(const ImageModel& model, int64_t classes, std::vector<std::string> class_names)
+      : model_(model), classes_(classes), class_names_(std::move(class_names)) {}
+  void add(const data::Batch& batch, int64_t real, const ForwardContext& c) override;
+  train::Metrics result() const override;  // top1, top5 in percent; loss
+  std::vector<train::Figure> figures() const override { return image_figures(samples_); }
+  std::unique_ptr<train::EvaluationDetails> details() const override {
+    return image_details(samples_, class_names_, classes_);
+  }
   const std::vector<Sample>& samples() const { return samples_; }
+
+  // At least one sample.
+  static std::vector<train::Figure> image_figures(const std::vector<Sample>& samples);
+  static std::unique_ptr<train::EvaluationDetails> image_details(const std::vector<Sample>& samples,
+                                                                 const std::vector<std::string>& class_names,
+                                                                 int64_t classes);
 
  private:
   const ImageModel& model_;
   int64_t classes_;
+  std::vector<std::string> class_names_;
   std::vector<Sample> samples_;
 };
 
@@ -40,8 +51,7 @@ class ImageClassification : public train::Task {
 
   void describe(config::Schema& s) override;
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override;
-  // The model alone, for evaluation of tensors that are given; classes must be known.
-  void build_model(ParameterStore& store);
+  void build_model(ParameterStore& store, const train::StoredWeights& weights) override;
   data::BatchMaker& train_batches() override { return *train_set_; }
   std::unique_ptr<data::BatchOrder> train_order() const override;
   const data::LoaderConfig& loader_config() const override { return data_.loader; }
@@ -58,11 +68,15 @@ class ImageClassification : public train::Task {
   std::string data_fingerprint() const override { return train_source_->fingerprint(); }
   std::string data_summary() const override;
   void show(const data::Batch& batch, const std::string& png_path) override;
+  std::string model_text() const override;
+  std::string attention_text() const override { return attention_.text(); }
+  std::string predict(const train::PredictRequest& request, const ForwardContext& c, Env& env) override;
+  std::vector<std::string> diagnose(const std::string& split, int64_t samples, const std::string& folder,
+                                    const ForwardContext& c, Env& env) override;
 
   const ImageModel& model() const { return *model_; }
   const ImageModelConfig& model_config() const { return *model_config_; }
   ImageModelConfig& model_config() { return *model_config_; }
-  const AttentionConfig& attention() const { return attention_; }
   const std::vector<std::string>& class_names() const { return class_names_; }
   data::ImageDataConfig& data() { return data_; }
 

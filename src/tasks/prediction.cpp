@@ -32,15 +32,15 @@ Tensor read_images(const std::string& path, const ImageModelConfig& model) {
   return to_tensor(bytes, where);
 }
 
-Tensor predict(TrainedModel& trained, const Tensor& images) {
+Tensor predict(const ImageClassification& task, const Tensor& images, const ForwardContext& c) {
   const NoGrad guard;
-  return forward_in_blocks(trained.model(), images, trained.classes(), trained.config().evaluation_context());
+  return forward_in_blocks(task.model(), images, task.model_config().classes(), c);
 }
 
-int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output, Env& env) {
-  const Tensor images = read_images(input, trained.task().model_config());
-  const Tensor logits = predict(trained, images);
-  write_tensors(env, output, {{"logits", logits}}, {{"weights", trained.weights()}});
+int64_t predict_file(const ImageClassification& task, const train::PredictRequest& request, const ForwardContext& c,
+                     Env& env) {
+  const Tensor images = read_images(request.input, task.model_config());
+  write_tensors(env, request.output, {{"logits", predict(task, images, c)}}, {{"weights", request.weights}});
   return images.dim(0);
 }
 

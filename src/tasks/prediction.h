@@ -5,7 +5,7 @@
 
 #include "base/env.h"
 #include "core/tensor.h"
-#include "tasks/trained_model.h"
+#include "tasks/image_classification.h"
 
 namespace gfsa::tasks {
 
@@ -15,11 +15,11 @@ namespace gfsa::tasks {
 Tensor read_images(const std::string& path, const ImageModelConfig& model);
 
 // images f32 [N, C, H, W], N >= 0 -> logits f32 [N, classes]; in blocks (forward_blocks.h).
-Tensor predict(TrainedModel& trained, const Tensor& images);
+Tensor predict(const ImageClassification& task, const Tensor& images, const ForwardContext& c);
 
 // From file to file, written atomically: `logits`, with the weights' name in the metadata. Returns the number of
 // pictures.
-int64_t predict_file(TrainedModel& trained, const std::string& input, const std::string& output,
+int64_t predict_file(const ImageClassification& task, const train::PredictRequest& request, const ForwardContext& c,
                      Env& env = Env::real());
 
 }  // namespace gfsa::tasks

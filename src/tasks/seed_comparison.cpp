@@ -210,10 +210,9 @@ void save_variants(Env& env, const std::string& path, const std::vector<RunVaria
 }
 
 SeedRun seed_run_of(TrainedModel& trained, const EvaluationReport& report) {
-  return {trained.name(),
-          trained.config().seed,
-          config::config_values(trained.config()),
-          {{"top1", report.top1.value}, {"top5", report.top5.value}, {"loss", report.loss.value}}};
+  SeedRun run{trained.name(), trained.config().seed, config::config_values(trained.config()), {}};
+  for (const auto& f : report.figures) run.metrics.emplace_back(f.name, f.estimate.value);
+  return run;
 }
 
 std::vector<int64_t> seeds_in(const std::string& folder, Env& env) {

@@ -57,7 +57,7 @@ PointChart variants_chart(const std::vector<RunVariant>& variants);
 // Beside `path` ("table.csv"): table_variants.csv and table_variants.png.
 void save_variants(Env& env, const std::string& path, const std::vector<RunVariant>& variants);
 
-// What gfsa-eval compares of an evaluated model: top1 first, then top5 and loss.
+// What gfsa-eval compares of an evaluated model: its figures.
 SeedRun seed_run_of(TrainedModel& trained, const EvaluationReport& report);
 
 // A word that names a folder with seed-0, seed-1, ... stands for all of them, in order of the number; any other for

@@ -53,11 +53,6 @@ TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
     : name_(without_trailing_slash(choice.path)), config_(task_registry()) {
   locate(choice, env);
   const auto resolved = config::load(config_, config_file_, choice.overrides, env);
-  task_ = dynamic_cast<ImageClassification*>(config_.task.get());
-  if (task_ == nullptr) {
-    bad_input("{}: is of task {}, but only image_classification can be evaluated", name_,
-              task_registry().name_of(*config_.task));
-  }
   train::apply_machine_settings(config_, resolved);
 
   averaged_ = choice.ema || (config_.eval.ema && !checkpoint_.empty());
@@ -70,16 +65,23 @@ TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
       checkpoint_.empty()
           ? read_tensors(env, weights_)
           : read_checkpoint(checkpoint_, env, [&](const auto& reader) { return reader.tensors(last_part(weights_)); });
-  if (classes() == 0) {
-    const auto head = tensors.find("head.weight");
-    if (head == tensors.end() || head->second.rank() != 2) {
-      bad_input("{}: has no matrix head.weight to count the classes in; give model.classes=N", weights_);
-    }
-    task_->model_config().set_classes(head->second.dim(0));
-  }
-  task_->build_model(store_);
+  task().use_companions(companions(env), checkpoint_.empty() ? folder_of(weights_) : checkpoint_);
+  task().build_model(store_, {tensors, weights_});
   store_.materialize(0, DType::f32, config_.placement());
-  store_.load(tensors, weights_, task_->load_options());
+  store_.load(tensors, weights_, task().load_options());
+}
+
+// Of a checkpoint by its checksums, of a bare file what stands beside it.
+train::Companions TrainedModel::companions(Env& env) const {
+  if (!checkpoint_.empty()) {
+    return read_checkpoint(checkpoint_, env, [](const auto& reader) { return reader.companions(); });
+  }
+  train::Companions out;
+  for (const auto& name : config_.task->companion_names()) {
+    const std::string path = folder_of(weights_) + "/" + name;
+    if (env.exists(path)) out[name] = env.read(path);
+  }
+  return out;
 }
 
 void TrainedModel::locate(const ModelChoice& choice, Env& env) {
@@ -154,18 +156,6 @@ void TrainedModel::use_checkpoint(const std::string& folder, Env& env) {
     reader.text("config.yaml");
     return reader.position();
   });
-}
-
-std::string TrainedModel::model_text() const {
-  const ImageClassification& task = *task_;
-  return fmt::format("{}, depth {}", image_model_registry().name_of(task.model_config()), model().depth());
-}
-
-std::string TrainedModel::attention_text() const {
-  const AttentionConfig& attention = task_->attention();
-  const std::string name = filter_registry().name_of(*attention.filter);
-  if (attention.is_softmax() || attention.layers == std::vector<std::string>{"all"}) return name;
-  return fmt::format("{}, layers {}", name, fmt::join(attention.layers, " "));
 }
 
 }  // namespace gfsa::tasks

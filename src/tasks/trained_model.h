@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/env.h"
-#include "tasks/image_classification.h"
+#include "params/parameters.h"
 #include "train/checkpoint/store.h"
 #include "train/run_config.h"
 
@@ -26,7 +26,7 @@ struct ModelChoice {
 
 // A model ready for evaluation; no data has been opened. Everything that does not fit is bad input: a path that is
 // neither of the three, a run without checkpoint, weights that are missing, unexpected or misshapen (all of them in one
-// error), a task that does not classify pictures.
+// error), a tokenizer that the weights were not trained with.
 class TrainedModel {
  public:
   explicit TrainedModel(const ModelChoice& choice, Env& env = Env::real());
@@ -40,12 +40,8 @@ class TrainedModel {
   bool averaged() const { return averaged_; }
 
   train::RunConfig& config() { return config_; }
-  ImageClassification& task() { return *task_; }
-  const ImageModel& model() const { return task_->model(); }
+  train::Task& task() { return *config_.task; }
   int64_t parameters() const { return store_.count(); }
-  int64_t classes() const { return static_cast<const ImageClassification&>(*task_).model_config().classes(); }
-  std::string model_text() const;      // "vit, depth 5"
-  std::string attention_text() const;  // "gfsa", "gfsa, layers even"
   // What evaluation runs at unless the user says otherwise.
   int64_t batch_size() const { return config_.eval.batch_size.value_or(config_.train.batch_size); }
 
@@ -54,13 +50,13 @@ class TrainedModel {
   void locate_folder(const ModelChoice& choice, Env& env);
   void choose_checkpoint(const ModelChoice& choice, Env& env);
   void use_checkpoint(const std::string& folder, Env& env);
+  train::Companions companions(Env& env) const;
 
   std::string name_, weights_, run_directory_, checkpoint_, config_file_;
   std::optional<train::Position> position_;
   bool averaged_ = false;
   ParameterStore store_;  // outlives the task
   train::RunConfig config_;
-  ImageClassification* task_ = nullptr;
 };
 
 }  // namespace gfsa::tasks

@@ -36,7 +36,7 @@ uint64_t bytes_of(const data::Batch& batch) {
 data::Batch zero_batch(data::BatchMaker& maker, int64_t size) {
   data::Batch batch;
   batch.size = size;
-  std::vector<data::SampleRef> samples(static_cast<size_t>(size));
+  const std::vector<data::SampleRef> samples(static_cast<size_t>(size), {.index = maker.largest_sample()});
   maker.allocate(batch, samples);
   for (const auto& [name, tensor] : batch.tensors) tensor.fill(0);
   maker.finish(batch);

@@ -120,7 +120,9 @@ void RunConfig::describe(config::Schema& s) {
   s.field("init_from", init_from)
       .path()
       .doc(
-          "A safetensors file whose weights the run starts from, by timm's names; null: they are drawn from the seed.");
+          "A safetensors file whose weights the run starts from, by timm's or Hugging Face's names; null: they are "
+          "drawn "
+          "from the seed, or model.pretrained's.");
   s.field("init_optional", init_optional)
       .doc("Name patterns of parameters that init_from may lack and that are drawn then (\"*.wK\", \"head.*\").");
   s.field("seed", seed).at_least(0).doc("Keys every random number: initial weights, order, augmentation, dropout.");

@@ -66,6 +66,10 @@ void RunDirectory::write_config(const std::string& yaml) {
   env_.write(path_ + "/config.yaml", yaml);
 }
 
+void RunDirectory::write_companions(const Companions& companions) {
+  for (const auto& [name, text] : companions) env_.write(path_ + "/" + name, text);
+}
+
 void RunDirectory::write_environment(const Task& task, const std::string& device, bool resumed) {
   const std::string file = path_ + "/environment.json";
   const auto earlier = resumed ? earlier_environment(env_, file) : ordered_json::object();

@@ -1,6 +1,7 @@
 // run_directory.h -- what a run leaves behind:
 //
 //   config.yaml         every key with its value; loads to the same run
+//   config.json, tokenizer.json   of language models
 //   environment.json    versions, processor, commit, data fingerprint, when
 //   metrics.jsonl       training figures, evaluations, learned coefficients (metrics.h)
 //   tensorboard/        the same as TensorBoard events
@@ -35,6 +36,8 @@ class RunDirectory {
   void require_same_data(const Task& task) const;
 
   void write_config(const std::string& yaml);
+  // What belongs beside the weights: with it and a checkpoint's model.safetensors other programs can load the model.
+  void write_companions(const Companions& companions);
   // resumed: keeps when the run began, and adds when it went on.
   void write_environment(const Task& task, const std::string& device, bool resumed);
 

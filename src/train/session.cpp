@@ -29,6 +29,7 @@ void apply_machine_settings(const RunConfig& config, const config::Resolved& res
 Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint)
     : config(c), feed_(c.placement()), graph_(c.placement(), c.graph == "auto") {
   Task& task = *config.task;
+  if (checkpoint != nullptr) task.use_companions(checkpoint->companions, checkpoint->directory);
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
   require_memory_for_state(store, config, available_memory(config.placement()));
   store.materialize(static_cast<uint64_t>(config.seed), DType::f32, config.placement());
@@ -36,6 +37,8 @@ Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint)
     auto options = task.load_options();
     options.optional_patterns = config.init_optional;
     store.load(read_tensors(*config.init_from), *config.init_from, options);
+  } else if (const auto initial = checkpoint == nullptr ? task.initial_weights() : std::nullopt) {
+    store.load(read_tensors(initial->file), initial->file, initial->options);
   }
   optimizer = &config.optimizer.bind(store);
   if (config.placement().type != DeviceType::cpu) draws_ = StepTable(config.placement(), 2 * sizeof(uint32_t));
@@ -79,6 +82,7 @@ Snapshot Session::snapshot(const std::string& config_yaml) const {
   Snapshot s;
   s.position = position;
   s.config = config_yaml;
+  s.companions = config.task->companions();
   for (const auto& p : store.parameters()) s.model.emplace_back(p.name, p.value);
   s.optimizer = optimizer->state();
   if (ema) s.ema = ema->state();
@@ -135,12 +139,12 @@ void Session::look_ahead() {
   if (ahead_) feed_.prefetch(*ahead_);
 }
 
-void Session::accumulate(const data::Batch& batch, const ForwardContext& c, bool first, int64_t samples) {
+void Session::accumulate(const data::Batch& batch, const ForwardContext& c, bool first, double normalizer) {
   if (first) {
     store.clear_grads();
     losses_.emplace(c.device);
   }
-  const Tensor loss = config.task->loss(batch, c, static_cast<double>(samples));
+  const Tensor loss = config.task->loss(batch, c, normalizer);
   backward(loss);
   losses_->add(loss.detach());
 }
@@ -156,14 +160,21 @@ void Session::update() {
   outcome_.flags = flag_state();
 }
 
-void Session::queue_step(const std::vector<data::Batch>& batches, int64_t samples) {
-  graph_.begin_step(batches);
+double Session::normalizer_of(const std::vector<data::Batch>& batches) const {
+  int64_t items = 0;
+  for (const auto& batch : batches) items += config.task->counted_items(batch);
+  return static_cast<double>(std::max<int64_t>(items, 1));
+}
+
+void Session::queue_step(const std::vector<data::Batch>& batches) {
+  const double normalizer = normalizer_of(batches);
+  graph_.begin_step(batches, normalizer);
   uint32_t sample0 = 0;
   for (size_t i = 0; i < batches.size(); ++i) {
     const ForwardContext c = begin_batch(sample0);
     const bool last = i + 1 == batches.size();
     graph_.run(i, feed_.deliver(batches[i]), [&](const data::Batch& there) {
-      accumulate(there, c, i == 0, samples);
+      accumulate(there, c, i == 0, normalizer);
       if (last) update();
     });
     if (!last) feed_.prefetch(batches[i + 1]);
@@ -179,7 +190,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
   optimizer->begin_step(figures.learning_rate);
   if (ema) ema->begin_update(optimizer->steps() + 1);
   // All of the step is on its way before the host asks how it went: on a GPU that is the step's only wait.
-  queue_step(batches, figures.samples);
+  queue_step(batches);
   if (meanwhile) meanwhile();
   const ClipResult clipped = outcome_.clipped;  // a copy: it reads once, outcome_ serves the next step too
   figures.loss = clipped.loss();
@@ -191,7 +202,7 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
       uint32_t sample0 = 0;
       for (size_t i = 0; i < batches.size(); ++i) {
         before(i);
-        accumulate(feed_.deliver(batches[i]), begin_batch(sample0), i == 0, figures.samples);
+        accumulate(feed_.deliver(batches[i]), begin_batch(sample0), i == 0, normalizer_of(batches));
         sample0 += static_cast<uint32_t>(batches[i].size);
       }
     };

@@ -84,10 +84,11 @@ class Session {
   // Of the batch that begins with this sample of the step; on a GPU, what is queued from now on sees its numbers.
   ForwardContext begin_batch(uint32_t sample0);
   // Forward and backward of one of the step's batches, which lies on the device: its loss in losses_, gradients in the
-  // store. None of these three waits for the device.
-  void accumulate(const data::Batch& batch, const ForwardContext& c, bool first, int64_t samples);
+  // store. None of update, queue_step and this waits for the device.
+  void accumulate(const data::Batch& batch, const ForwardContext& c, bool first, double normalizer);
   void update();
-  void queue_step(const std::vector<data::Batch>& batches, int64_t samples);
+  void queue_step(const std::vector<data::Batch>& batches);
+  double normalizer_of(const std::vector<data::Batch>& batches) const;
   // Every floating tensor of the update's phase, state first, as values are made from it; and flags of those that are
   // not finite, still on the device.
   struct StateFlags {

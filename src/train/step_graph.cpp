@@ -22,14 +22,15 @@ StepGraph::Layout StepGraph::layout_of(const data::Batch& batch) {
   return layout;
 }
 
-void StepGraph::begin_step(const std::vector<data::Batch>& batches) {
+void StepGraph::begin_step(const std::vector<data::Batch>& batches, double normalizer) {
   if (runtime_ == nullptr) return;
   std::vector<Layout> step;
   for (const auto& batch : batches) step.push_back(layout_of(batch));
-  like_the_last_ = step == step_;
+  like_the_last_ = step == step_ && normalizer == normalizer_;
   if (!like_the_last_) drop();
   replays_ = !graphs_.empty();
   step_ = std::move(step);
+  normalizer_ = normalizer;
 }
 
 void StepGraph::run(size_t i, const data::Batch& delivered, const std::function<void(const data::Batch&)>& queue) {

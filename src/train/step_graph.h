@@ -1,11 +1,11 @@
 // step_graph.h -- what a step gives a GPU to do, recorded once as graphs and run again: the host then launches a few
 // graphs in place of thousands of kernels.
 //
-// A step comes in pieces, one a batch. The first steps of a kind run as they are given; one whose batches are as large
-// as those of the step before it is recorded, piece by piece; those that follow and are like it are replayed. Any other
-// step runs as it is given, and what was recorded is dropped: never is there memory for both. A recorded piece reads
-// its batch from tensors of the graph's own and everything else from where it lay; what changes from step to step must
-// come through a StepTable.
+// A step comes in pieces, one a batch. One that is like the step before it (batches as large, as many items in the
+// loss's mean) is recorded, piece by piece; those that follow and are like it are replayed. Any other step runs as it
+// is given, and what was recorded is dropped: never is there memory for both. A recorded piece reads its batch from
+// tensors of the graph's own and everything else from where it lay; what changes from step to step must come through a
+// StepTable.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,8 @@ class StepGraph {
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
 
-  // Ahead of a step: its batches, on any device.
-  void begin_step(const std::vector<data::Batch>& batches);
+  // Ahead of a step: its batches, on any device, and what else an argument of a kernel depends on.
+  void begin_step(const std::vector<data::Batch>& batches, double normalizer);
   // Piece i of n of the step that has begun. queue(batch): gives the current stream its work, and waits for nothing; it
   // is not called where that work is replayed, so all else that it does must hold for the steps to come. Memory that it
   // keeps is the graph's until drop(). delivered: the piece's batch on the device, as begin_step() saw it.
@@ -63,7 +63,8 @@ class StepGraph {
   Device device_;
   DeviceRuntime* runtime_ = nullptr;  // null: nothing is recorded
   std::vector<Layout> step_;          // batches of the step that has begun
-  bool like_the_last_ = false;        // it is recorded or replayed
+  double normalizer_ = 0;
+  bool like_the_last_ = false;  // it is recorded or replayed
   bool replays_ = false;
   int64_t replayed_steps_ = 0;
   std::unique_ptr<ArenaPool> pool_;

@@ -2,7 +2,9 @@
 // nothing else of them; a new domain is a new Task.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,21 +16,40 @@
 #include "data/loader/order.h"
 #include "params/forward_context.h"
 #include "params/parameters.h"
+#include "train/evaluation.h"
 
 namespace gfsa::train {
 
-// Named figures in the order of printing.
-using Metrics = std::vector<std::pair<std::string, double>>;
+// Files that belong to weights and stand beside them, in every checkpoint and in the run directory: names without
+// folders, and contents.
+using Companions = std::map<std::string, std::string>;
 
-// Collects figures over the samples of an evaluation. Sums are kept in f64 in sample order, so that they depend neither
-// on the batch size nor on the padding of the last batch.
-class Evaluation {
- public:
-  virtual ~Evaluation() = default;
-  // The batch lies on the CPU; what the model is to see must be brought to c.device (in blocks, if it is large). The
-  // first `real` samples count; the others are padding.
-  virtual void add(const data::Batch& batch, int64_t real, const ForwardContext& c) = 0;
-  virtual Metrics result() const = 0;
+// Weights that were stored, for a task that is to evaluate them.
+struct StoredWeights {
+  const std::map<std::string, Tensor>& tensors;
+  std::string source;  // the file, for messages
+};
+
+// Where a model starts from, if not from random numbers.
+struct InitialWeights {
+  std::string file;  // safetensors
+  ParameterStore::LoadOptions options;
+};
+
+struct PredictRequest {
+  std::string input, output;  // a file (or a split's name); the file to write
+  std::string weights;        // for the output's metadata
+  int64_t batch_size = 32;
+};
+
+struct GenerateRequest {
+  std::vector<std::string> prompts = {};
+  int64_t max_tokens = 100;
+  double temperature = 1;         // 0: always the most probable token
+  int64_t top_k = 0;              // of so many most probable tokens; 0: of all
+  double top_p = 1;               // of the fewest tokens that have this share of the probability
+  double repetition_penalty = 1;  // above 1: tokens that stand in the text already become less probable
+  uint64_t seed = 0;
 };
 
 class Task {
@@ -41,6 +62,10 @@ class Task {
   // task). seed keys every random number of data order and augmentation.
   virtual void build(ParameterStore& store, uint64_t seed, int64_t batch_size) = 0;
 
+  // The model alone, for weights that are given; opens no data. What the configuration leaves to the data is completed
+  // from the tensors.
+  virtual void build_model(ParameterStore& store, const StoredWeights& weights) = 0;
+
   // Training samples: how batches are made, and in which order they come (a pure function of seed and epoch).
   virtual data::BatchMaker& train_batches() = 0;
   virtual std::unique_ptr<data::BatchOrder> train_order() const = 0;
@@ -50,9 +75,11 @@ class Task {
   // Evaluation samples, in order; `split` is "val" unless the user asks for another one.
   virtual std::unique_ptr<data::BatchMaker> eval_batches(const std::string& split) = 0;
 
+  // How many items of a batch (on the CPU) the loss is a mean over: its samples, or the tokens that are predicted.
+  virtual int64_t counted_items(const data::Batch& batch) const { return batch.size; }
   // batch: on c.device. Scalar loss in f32, differentiable: the sum over the batch's counted items divided by
-  // `normalizer` (samples of the whole optimizer step), so that accumulation over micro-batches adds up to one large
-  // batch.
+  // `normalizer` (counted items of the whole optimizer step), so that accumulation over micro-batches adds up to one
+  // large batch.
   virtual Tensor loss(const data::Batch& batch, const ForwardContext& c, double normalizer) = 0;
   virtual std::unique_ptr<Evaluation> evaluation() = 0;
   // Evaluation's batches begin at multiples of this many samples, so that a task can compute in blocks of one size.
@@ -60,6 +87,15 @@ class Task {
   // Which figure decides about the best checkpoint ("top1"), and whether more of it is better.
   virtual std::pair<std::string, bool> primary_metric() const = 0;
 
+  // Names of the files that this task keeps beside its weights; the files themselves, once it is built; and those that
+  // a checkpoint was written with, before it is built: bad input, naming `folder`, if the configuration asks for
+  // others.
+  virtual std::vector<std::string> companion_names() const { return {}; }
+  virtual Companions companions() const { return {}; }
+  virtual void use_companions(const Companions& stored, const std::string& folder) { (void)stored, (void)folder; }
+
+  // Weights that a fresh run starts from (init_from goes before them).
+  virtual std::optional<InitialWeights> initial_weights() const { return std::nullopt; }
   // Adapts stored tensors before their shapes are judged (position embeddings); see ParameterStore::LoadOptions.
   virtual ParameterStore::LoadOptions load_options() const { return {}; }
   // Learned filter coefficients, logged per layer and head: names and [H] tensors.
@@ -68,11 +104,24 @@ class Task {
   virtual double forward_flops() const = 0;
   // Rows of text for --dry-run: which attention implementation serves on the device, and why the others do not.
   virtual std::vector<std::string> report(Device) const { return {}; }
+  // For tables: "vit, depth 5"; "gfsa, layers even".
+  virtual std::string model_text() const = 0;
+  virtual std::string attention_text() const = 0;
   // Identifies the training data in environment.json.
   virtual std::string data_fingerprint() const = 0;
   virtual std::string data_summary() const = 0;
-  // --show-batch: writes a picture of an augmented batch.
-  virtual void show(const data::Batch& batch, const std::string& png_path) = 0;
+  // --show-batch: writes a picture of an augmented batch, or its texts.
+  virtual void show(const data::Batch& batch, const std::string& path) = 0;
+
+  // What gfsa-eval can do beside evaluating; a model must be built and its weights loaded. A task that has no such
+  // thing leaves it, and it is bad input.
+  // --predict: from one file, or a split's name, to another file. Returns a line for people.
+  virtual std::string predict(const PredictRequest& request, const ForwardContext& c, Env& env);
+  // --diagnose: looks at `samples` samples of a split and writes into the folder. Returns the paths.
+  virtual std::vector<std::string> diagnose(const std::string& split, int64_t samples, const std::string& folder,
+                                            const ForwardContext& c, Env& env);
+  // --generate: the continuation of each prompt.
+  virtual std::vector<std::string> generate(const GenerateRequest& request, const ForwardContext& c);
 };
 
 }  // namespace gfsa::train

@@ -41,6 +41,7 @@ class Run {
       directory_.rewind(session_.position);
     }
     directory_.write_config(yaml);
+    directory_.write_companions(config.task->companions());
     directory_.write_environment(*config.task, config.device, resumed);
   }
 

@@ -1,5 +1,8 @@
 #include "attention/attention_case.h"
 
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 
@@ -131,10 +134,10 @@ Matrix<S> filter_matrix(const AttentionTestCase& c, const AttentionValues& x, co
 std::string AttentionTestCase::text() const {
   return fmt::format(
       "B {} H {} N {}x{} D {} degree {} cu {} causal {} holes {} lengths {} bias {}x{} dropout {} {} form {} block {} "
-      "seed {} {}{}",
+      "seed {} {}{} sequences {}",
       batch, heads, rows, keys, head_size, degree, uniform, causal, holes, lengths, bias_batch, bias_heads, dropout,
       order == DropoutOrder::filter_first ? "filter_first" : "dropout_first", static_cast<int>(form), block_rows, seed,
-      device.text(), strided ? " strided" : "");
+      device.text(), strided ? " strided" : "", fmt::join(sequences, " "));
 }
 
 std::vector<double> random_values(size_t n, uint64_t seed, double deviation) {
@@ -175,7 +178,8 @@ AttentionOptions options_of(const AttentionTestCase& c) {
   o.dropout = c.dropout;
   o.dropout_order = c.order;
   o.dropout_key = RandomKey(c.seed, "dropout", 3);
-  o.sample0 = 7;
+  o.sample0 = c.sample0;
+  o.longest = c.longest;
   o.form = c.form;
   o.block_rows = c.block_rows;
   return o;
@@ -203,6 +207,11 @@ AttentionResult run_attention(const AttentionTestCase& c, const AttentionValues&
     std::copy(x.keep.begin(), x.keep.end(), in.key_mask.data<bool>());
     in.key_mask = in.key_mask.to(c.device);
   }
+  if (!c.sequences.empty()) {
+    std::vector<int64_t> offsets{0};
+    for (const int64_t n : c.sequences) offsets.push_back(offsets.back() + n);
+    in.offsets = Tensor::from<int64_t>({static_cast<int64_t>(offsets.size())}, offsets).to(c.device);
+  }
   if (c.lengths) in.key_lengths = Tensor::from<int64_t>({c.batch}, x.lengths).to(c.device);
   if (gradients) {
     for (Tensor* t : {&in.qkv, &in.q, &in.k, &in.v, &in.coefficients, &in.bias}) {
@@ -228,8 +237,36 @@ AttentionResult run_attention(const AttentionTestCase& c, const AttentionValues&
   return r;
 }
 
+namespace {
+
+// Packed sequences: each is a sample of its own.
+template <class S>
+std::vector<S> reference_of_sequences(const AttentionTestCase& c, const AttentionValues& x,
+                                      const ReferenceInputs<S>& in) {
+  std::vector<S> out;
+  int64_t first = 0;
+  for (size_t s = 0; s < c.sequences.size(); ++s) {
+    AttentionTestCase one = c;
+    one.sequences.clear();
+    one.rows = one.keys = c.sequences[s];
+    one.sample0 += static_cast<uint32_t>(s);
+    if (one.rows == 0) continue;
+    const auto rows = [&](const std::vector<S>& all) {
+      const auto at = all.begin() + first * width(c);
+      return std::vector<S>(at, at + one.rows * width(c));
+    };
+    const auto part = reference_attention<S>(one, x, {rows(in.q), rows(in.k), rows(in.v), in.coefficients, {}});
+    out.insert(out.end(), part.begin(), part.end());
+    first += one.rows;
+  }
+  return out;
+}
+
+}  // namespace
+
 template <class S>
 std::vector<S> reference_attention(const AttentionTestCase& c, const AttentionValues& x, const ReferenceInputs<S>& in) {
+  if (!c.sequences.empty()) return reference_of_sequences(c, x, in);
   const int64_t w = width(c);
   std::vector<S> out(static_cast<size_t>(c.batch * c.rows * w), S(0));
   for (int64_t b = 0; b < c.batch; ++b) {
@@ -289,5 +326,30 @@ double difference(const Tensor& a, const std::vector<double>& b) {
   return error / largest;
 }
 double difference(const Tensor& a, const Tensor& b) { return difference(a, b.to_vector<double>()); }
+
+void expect_exact(const AttentionTestCase& c, const AttentionValues& x) {
+  SCOPED_TRACE(c.text());
+  const AttentionResult r = run_attention(c, x);
+  EXPECT_LT(difference(r.out, reference_attention(c, x)), 1e-12);
+  const struct {
+    const char* name;
+    const Tensor& gradient;
+  } parts[] = {{"q", r.dq}, {"k", r.dk}, {"v", r.dv}, {"coefficients", r.dcoefficients}, {"bias", r.dbias}};
+  for (const auto& part : parts) {
+    if (!part.gradient.defined()) continue;
+    const auto gradient = part.gradient.to_vector<double>();
+    for (uint64_t trial = 0; trial < 3; ++trial) {
+      const auto direction = random_values(gradient.size(), 1000 + trial);
+      double found = 0, scale = 1e-3;
+      for (size_t e = 0; e < gradient.size(); ++e) {
+        found += gradient[e] * direction[e];
+        scale += std::abs(gradient[e] * direction[e]);
+      }
+      EXPECT_LT(std::abs(found - directional_derivative(c, x, part.name, direction)) / scale, 1e-12)
+          << "d" << part.name;
+    }
+  }
+}
+void expect_exact(const AttentionTestCase& c) { expect_exact(c, make_values(c)); }
 
 }  // namespace gfsa::test

@@ -18,12 +18,16 @@ struct AttentionTestCase {
   int64_t degree = -1;   // -1: no coefficients
   bool uniform = false;  // cu is not 0
   bool causal = false, holes = false, lengths = false;
+  // Packed sequences of these lengths, whose sum is `rows`; batch 1, no masks and no bias. Empty: none.
+  std::vector<int64_t> sequences = {};
+  int64_t longest = 0;
   int64_t bias_batch = 0, bias_heads = 0;  // 0: no bias
   double dropout = 0;
   DropoutOrder order = DropoutOrder::dropout_first;
   AttentionForm form = AttentionForm::automatic;
   int64_t block_rows = 0;
   uint64_t seed = 1;
+  uint32_t sample0 = 7;
   Device device = {};
   bool strided = false;  // rows of q, k, v stand apart, at odd addresses
   // q, k, v and the seed of the gradients hold numbers of this type, whatever type they are computed in.
@@ -65,5 +69,10 @@ double directional_derivative(const AttentionTestCase& c, const AttentionValues&
 double difference(const Tensor& a, const Tensor& b);
 double difference(const Tensor& a, const std::vector<double>& b);
 std::vector<double> random_values(size_t n, uint64_t seed, double deviation = 1);
+
+// The output against the reference, and the gradient of every input along random directions against its exact
+// derivative.
+void expect_exact(const AttentionTestCase& c, const AttentionValues& x);
+void expect_exact(const AttentionTestCase& c);
 
 }  // namespace gfsa::test

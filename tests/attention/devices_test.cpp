@@ -69,6 +69,19 @@ void check(AttentionTestCase c, DType dtype, double tolerance) {
 }
 void check(const AttentionTestCase& c, DType dtype) { check(c, dtype, tolerance_of(dtype)); }
 
+// The case's rows become those of up to five sequences, some of which are empty.
+void pack(AttentionTestCase& c, RandomSequence& random) {
+  c.batch = 1;
+  int64_t left = c.rows;
+  for (int s = 0; s < 4 && left > 0; ++s) {
+    c.sequences.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(left) + 1)));
+    left -= c.sequences.back();
+  }
+  c.sequences.push_back(left);
+  const int64_t most = *std::max_element(c.sequences.begin(), c.sequences.end());
+  c.longest = random.uniform() < 0.5 ? 0 : most + static_cast<int64_t>(random.below(3));
+}
+
 // One of all the combinations there are. Large heads come with few rows: the emulated device computes slowly.
 AttentionTestCase random_case(uint64_t seed) {
   RandomSequence random(RandomKey(seed, "attention on devices"));
@@ -100,6 +113,7 @@ AttentionTestCase random_case(uint64_t seed) {
   }
   c.strided = chance(0.3);
   if (chance(0.25)) c.form = kExplicit;
+  if (c.rows == c.keys && !c.holes && !c.lengths && c.bias_batch == 0 && chance(0.6)) pack(c, random);
   return c;
 }
 

@@ -12,34 +12,6 @@ namespace {
 constexpr auto kTwoPass = AttentionForm::two_pass;
 constexpr auto kExplicit = AttentionForm::explicit_form;
 
-std::vector<double> flat(const Tensor& t) { return t.defined() ? t.to_vector<double>() : std::vector<double>{}; }
-
-// Output against the reference; the gradient of every input along random directions against its exact derivative.
-void expect_exact(const AttentionTestCase& c, const AttentionValues& x) {
-  SCOPED_TRACE(c.text());
-  const AttentionResult r = run_attention(c, x);
-  EXPECT_LT(difference(r.out, reference_attention(c, x)), 1e-12);
-  const struct {
-    const char* name;
-    const Tensor& gradient;
-  } parts[] = {{"q", r.dq}, {"k", r.dk}, {"v", r.dv}, {"coefficients", r.dcoefficients}, {"bias", r.dbias}};
-  for (const auto& part : parts) {
-    if (!part.gradient.defined()) continue;
-    const auto gradient = flat(part.gradient);
-    for (uint64_t trial = 0; trial < 3; ++trial) {
-      const auto direction = random_values(gradient.size(), 1000 + trial);
-      double found = 0, scale = 1e-3;
-      for (size_t e = 0; e < gradient.size(); ++e) {
-        found += gradient[e] * direction[e];
-        scale += std::abs(gradient[e] * direction[e]);
-      }
-      EXPECT_LT(std::abs(found - directional_derivative(c, x, part.name, direction)) / scale, 1e-12)
-          << "d" << part.name;
-    }
-  }
-}
-void expect_exact(const AttentionTestCase& c) { expect_exact(c, make_values(c)); }
-
 void expect_forms_agree(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12) {
   SCOPED_TRACE(c.text());
   const AttentionValues x = make_values(c);

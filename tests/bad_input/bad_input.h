@@ -28,6 +28,7 @@ Cases safetensors_cases();
 Cases weight_cases();
 Cases data_set_cases();
 Cases checkpoint_cases();
+Cases text_cases();
 
 // Like Case, but the input must work.
 struct GoodCase {

@@ -92,12 +92,13 @@ TEST(BadInputTable, Safetensors) { expect_refused(safetensors_cases()); }
 TEST(BadInputTable, Weights) { expect_refused(weight_cases()); }
 TEST(BadInputTable, DataSets) { expect_refused(data_set_cases()); }
 TEST(BadInputTable, Checkpoints) { expect_refused(checkpoint_cases()); }
+TEST(BadInputTable, Texts) { expect_refused(text_cases()); }
 
 TEST(BadInputTable, IsLong) {
   std::set<std::string> names;
   for (const auto& table :
        {yaml_file_cases(), yaml_syntax_cases(), value_cases(), model_cases(), picture_cases(), archive_cases(),
-        safetensors_cases(), weight_cases(), data_set_cases(), checkpoint_cases()}) {
+        safetensors_cases(), weight_cases(), data_set_cases(), checkpoint_cases(), text_cases()}) {
     for (const Case& c : table) EXPECT_TRUE(names.insert(c.name).second) << c.name << " stands twice";
   }
   EXPECT_GE(names.size(), 300u);

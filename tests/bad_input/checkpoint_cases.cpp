@@ -108,7 +108,8 @@ Cases checkpoint_cases() {
        evaluated(replaced("manifest.json", sealed_manifest("{\n  \"format\": 2,\n  \"files\": {\"../../x\": "
                                                            "{\"bytes\": 1, \"xxh3_128\": \"0\"}},\n"))),
        "DIR/old/checkpoints/step-00000001/manifest.json: file '../../x' is none of a checkpoint's, expected "
-       "model.safetensors, optimizer.safetensors, ema.safetensors, config.yaml or state.json"},
+       "model.safetensors, optimizer.safetensors, ema.safetensors, config.yaml, state.json, config.json or "
+       "tokenizer.json"},
       {"a manifest without files",
        evaluated(replaced("manifest.json", sealed_manifest("{\n  \"format\": 2,\n  \"files\": {},\n"))),
        "DIR/old/checkpoints/step-00000001/manifest.json: lacks model.safetensors"},

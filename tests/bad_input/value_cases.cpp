@@ -85,8 +85,8 @@ Cases value_cases() {
        "model, attention, data, augment, resize_position_embedding, optimizer, schedule, train, eval, checkpoint, "
        "init_from, init_optional, seed, precision, tf32, device, graph, threads, deterministic or run_dir"},
       {"an unknown task", yaml(before_base("task: image_clasification\n")),
-       "DIR/c.yaml:1:7: task: 'image_clasification' is unknown, expected image_classification; did you mean "
-       "'image_classification'?"},
+       "DIR/c.yaml:1:7: task: 'image_clasification' is unknown, expected image_classification, text_classification, "
+       "language_modelling or masked_language_modelling; did you mean 'image_classification'?"},
       {"an unknown optimizer", yaml(base_with("optimizer", "optimizer: adamv")),
        "DIR/c.yaml:5:12: optimizer.name: 'adamv' is unknown, expected sgd, adam, adamw, lamb, lion or adafactor; did "
        "you mean 'adam'?"},

@@ -59,6 +59,9 @@ TEST_F(Download, ChecksArguments) {
   const auto imagenet = run("imagenet");
   EXPECT_EQ(imagenet.code, 0);
   EXPECT_THAT(imagenet.output, HasSubstr("https://image-net.org"));
+  const auto text = run("glue running_text pretrained");
+  EXPECT_EQ(text.code, 0);
+  EXPECT_THAT(text.output, HasSubstr("bert-base-uncased"));
 }
 
 TEST_F(Download, FetchesOnceAndChecksWhatIsThere) {

@@ -28,14 +28,20 @@ void archive(std::string_view bytes);
 void image(std::string_view bytes);
 // The first byte: state.json, manifest.json, a manifest whose checksum is made to fit.
 void checkpoint(std::string_view bytes);
+// The first byte: TSV, CSV or JSON lines, and how.
+void table(std::string_view bytes);
+// The first byte: v vocab.txt, m vocab.json and (behind 0x1e) merges.txt, s spiece.model, c tokenizer_config.json and
+// special_tokens_map.json, else tokenizer.json. What reads must write a tokenizer.json that reads to the same, and cut
+// texts.
+void tokenizers(std::string_view bytes);
 
 struct Named {
   const char* name;  // of the program fuzz_<name> and of the folder corpus/<name>
   Target run;
 };
-inline constexpr Named kTargets[] = {{"config", config},        {"safetensors", safetensors}, {"idx", idx},
-                                     {"cifar", cifar},          {"archive", archive},         {"image", image},
-                                     {"checkpoint", checkpoint}};
+inline constexpr Named kTargets[] = {
+    {"config", config}, {"safetensors", safetensors}, {"idx", idx},     {"cifar", cifar},          {"archive", archive},
+    {"image", image},   {"checkpoint", checkpoint},   {"table", table}, {"tokenizers", tokenizers}};
 
 // Runs `read`; whether it succeeded. Aborts on a finding.
 bool accepts(const std::function<void()>& read);

@@ -7,6 +7,7 @@
 #include "config/reader.h"
 #include "data/image/image_dataset.h"
 #include "data/loader/loader.h"
+#include "data/text/text_source.h"
 #include "meta/examples/squared_relu.h"
 #include "models/image_model.h"
 #include "ops/cross_entropy.h"
@@ -20,6 +21,7 @@ void register_twicing(config::Registry<FilterConfig>& registry);
 void register_parallel_vit(config::Registry<ImageModelConfig>& registry);
 namespace data {
 void register_stripes(config::Registry<ImageSourceConfig>& registry);
+void register_brackets(config::Registry<TextSourceConfig>& registry);
 }
 
 namespace test {
@@ -94,6 +96,25 @@ TEST(AddingExamples, DataSet) {
   const data::AugmentConfig mirrored;
   expect_error([&] { data::ImageDataset(shared, mirrored, {}); },
                {"augment.flip: is 0.5", "stripes", "augment.flip: 0"});
+}
+
+TEST(AddingExamples, TextDataSet) {
+  const auto sources = registry_of("text source", data::register_brackets);
+  struct Config {
+    const config::Registry<data::TextSourceConfig>& sources;
+    std::unique_ptr<data::TextSourceConfig> source;
+    void describe(config::Schema& s) { s.section("data", source, sources, "Data."); }
+  } config{sources, nullptr};
+  config::load_text(config, "data: {name: brackets, texts: 40}\n");
+  const auto train = config.source->open("train"), val = config.source->open("val");
+  EXPECT_EQ(train->size(), 40);
+  EXPECT_EQ(val->size(), 10);
+  int64_t closed = 0;
+  for (int64_t i = 0; i < train->size(); ++i) closed += train->get(i).label;
+  EXPECT_GT(closed, 0);
+  EXPECT_LT(closed, 40);
+  EXPECT_NE(train->fingerprint(), val->fingerprint());
+  expect_error([&] { config.source->open("test"); }, {"'test'", "train or val"});
 }
 
 // The registries' names, keys and defaults work like the built-in ones; and the four learn together.

@@ -10,6 +10,7 @@
 #include "data/registry.h"
 #include "meta/tree.h"
 #include "models/image_model.h"
+#include "models/text_model.h"
 #include "optim/registry.h"
 #include "tasks/registry.h"
 
@@ -43,9 +44,11 @@ TEST(Registries, EveryNameHasATest) {
   std::map<std::string, std::vector<Named>> entries;
   entries["attention"] = entries_of(filter_registry());
   entries["models"] = entries_of(image_model_registry());
+  for (const auto& model : entries_of(text_model_registry())) entries["models"].push_back(model);
   entries["optim"] = entries_of(optimizer_registry());
   for (const auto& schedule : entries_of(schedule_registry())) entries["optim"].push_back(schedule);
   entries["data"] = entries_of(data::image_source_registry());
+  for (const auto& source : entries_of(data::text_source_registry())) entries["data"].push_back(source);
   entries["tasks"] = entries_of(tasks::task_registry());
 
   std::map<std::string, std::string> texts;  // of the tests, by folder

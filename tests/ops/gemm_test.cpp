@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +11,7 @@
 
 #include "core/philox.h"
 #include "core/tensor.h"
+#include "ops/activation.h"
 #include "support/op_case.h"
 #include "support/process.h"
 
@@ -171,6 +173,82 @@ TEST(GemmOnDevices, EqualTheCpu) {
       test::expect_close(got, expected.to_vector<double>(), g.c_type == DType::bf16 ? 1e-2 : 1e-5, "product");
     }
   }
+}
+
+// Every epilogue against the CPU's product and what stands for the epilogue there. A device may have none of them.
+TEST(GemmOnDevices, Epilogues) {
+  using Kind = GemmEpilogue::Kind;
+  int done = 0;
+  for (const Device device : test::other_devices()) {
+    RandomSequence random(RandomKey(6, "gemm epilogues"));
+    for (int trial = 0; trial < 120; ++trial) {
+      const auto size = [&](uint64_t most) { return static_cast<int64_t>(1 + random.below(most)); };
+      const auto chance = [&] { return random.below(2) == 0; };
+      Gemm g;
+      g.m = size(30), g.n = chance() ? 8 * size(5) : size(30), g.k = size(30);
+      g.a_type = chance() ? DType::f32 : DType::bf16;
+      g.c_type = chance() ? DType::f32 : g.a_type;
+      g.transpose_a = chance(), g.transpose_b = chance();
+      const Kind kind =
+          std::array{Kind::gelu_tanh, Kind::gelu_tanh_gradient, Kind::sums_of_a, Kind::sums_of_b}[random.below(4)];
+      const bool about_z = kind == Kind::gelu_tanh || kind == Kind::gelu_tanh_gradient;
+      g.accumulate = !about_z && chance();
+      g.bias = kind == Kind::gelu_tanh && chance();
+      const bool has_z = kind == Kind::gelu_tanh_gradient || (kind == Kind::gelu_tanh && chance());
+      const bool has_sums = !about_z || (kind == Kind::gelu_tanh_gradient && chance());
+      const auto seed = static_cast<uint64_t>(trial);
+      const Operand a = operand(g.m, g.k, g.transpose_a, 0, g.a_type, seed),
+                    b = operand(g.k, g.n, g.transpose_b, 0, g.a_type, seed + 1000);
+      const Tensor bias = test::random_tensor({g.n}, DType::f32, seed + 2000),
+                   c = test::random_tensor({g.m, g.n}, g.c_type, seed + 3000),
+                   z = test::random_tensor({g.m, g.n}, g.c_type, seed + 4000);
+      const int64_t count = kind == Kind::sums_of_a ? g.m : g.n;
+      const Tensor there_a = a.memory.to(device), there_b = b.memory.to(device), there_bias = bias.to(device),
+                   got = c.to(device), there_z = z.to(device), sums = Tensor::empty({count}, DType::f32, device);
+      const GemmEpilogue epilogue{kind, has_z ? there_z.raw() : nullptr, has_sums ? sums.data<float>() : nullptr};
+      SCOPED_TRACE(fmt::format("trial {} on {}: {} x {} x {}, epilogue {}", trial, device.text(), g.m, g.n, g.k,
+                               static_cast<int>(kind)));
+      const bool was_done = gemm(device, g, epilogue, there_a.raw(), there_b.raw(), got.raw(), there_bias.raw());
+      EXPECT_FALSE(was_done && has_z && g.n % 8 != 0);
+      const double tolerance = g.a_type == DType::bf16 ? 1e-2 : 1e-5;
+      if (!was_done) {
+        test::expect_same_bits(got, c, "C of what was not done");
+        continue;
+      }
+      ++done;
+      std::vector<double> product = c.to_vector<double>(), expected, expected_z,
+                          expected_sums(static_cast<size_t>(count));
+      const auto given_z = z.to_vector<double>();
+      for (int64_t i = 0; i < g.m; ++i) {
+        for (int64_t j = 0; j < g.n; ++j) {
+          double& x = product[static_cast<size_t>(i * g.n + j)];
+          if (!g.accumulate) x = 0;
+          if (g.bias) x += bias.to_vector<double>()[static_cast<size_t>(j)];
+          for (int64_t k = 0; k < g.k; ++k) x += a.at(i, k) * b.at(k, j);
+        }
+      }
+      for (size_t e = 0; e < product.size(); ++e) {
+        if (kind == Kind::gelu_tanh) expected.push_back(activate<Activation::gelu_tanh>(product[e]));
+        if (kind == Kind::gelu_tanh_gradient)
+          expected.push_back(product[e] * activation_slope<Activation::gelu_tanh>(given_z[e]));
+        if (!about_z) expected.push_back(product[e]);
+      }
+      for (size_t e = 0; e < expected.size() && about_z; ++e) expected_sums[e % expected_sums.size()] += expected[e];
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t k = 0; k < g.k && !about_z; ++k) {
+          expected_sums[static_cast<size_t>(i)] += kind == Kind::sums_of_a ? a.at(i, k) : b.at(k, i);
+        }
+      }
+      test::expect_close(got, expected, tolerance, "C");
+      if (has_z) test::expect_close(there_z, kind == Kind::gelu_tanh ? product : given_z, tolerance, "z");
+      if (has_sums) test::expect_close(sums, expected_sums, tolerance, "sums");
+    }
+#ifdef GFSA_HAS_EMULATED
+    EXPECT_GT(done, 50) << "the emulated device has them all";
+#endif
+  }
+  const Tensor x = Tensor::full({8, 8}, 1, DType::f32);
+  EXPECT_FALSE(gemm(Device{}, {.m = 8, .n = 8, .k = 8}, {.kind = Kind::gelu_tanh}, x.raw(), x.raw(), x.raw()));
 }
 
 TEST(GemmOnDevices, HaveNoDoubles) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "autograd/autograd.h"
 #include "support/op_case.h"
 
 namespace gfsa {
@@ -23,6 +24,16 @@ std::vector<double> plain_linear(const std::vector<Array>& in, Activation activa
   return y;
 }
 
+Array transposed(const Array& x) {
+  Array y{{x.shape[1], x.shape[0]}, x.values};
+  for (int64_t i = 0; i < x.shape[0]; ++i) {
+    for (int64_t j = 0; j < x.shape[1]; ++j) {
+      y.values[static_cast<size_t>(j * x.shape[0] + i)] = x[i * x.shape[1] + j];
+    }
+  }
+  return y;
+}
+
 TEST(Linear, EveryActivationWithBias) {
   using enum Activation;
   for (const Activation a : {none, gelu, gelu_tanh, silu, tanh}) {
@@ -34,6 +45,107 @@ TEST(Linear, EveryActivationWithBias) {
     c.any_threads_same_bits = false;
     c.looseness = 8;  // sums of 31 products, the weight rounded to bf16
     test::check_op(c);
+  }
+}
+
+TEST(Linear, WeightsStoredByInput) {
+  test::OpCase c{.name = "linear, weight [I, O]",
+                 .inputs = {test::data({3, 4, 31}), test::parameter({31, 17}), test::parameter({17})},
+                 .op =
+                     [](const std::vector<Tensor>& x) {
+                       return linear(x[0], x[1], x[2], Activation::gelu_tanh, {}, WeightLayout::inputs_outputs);
+                     },
+                 .reference =
+                     [](std::vector<Array> x) {
+                       x[1] = transposed(x[1]);
+                       return plain_linear(x, Activation::gelu_tanh);
+                     }};
+  c.inputs[1].deviation = 0.2;
+  c.any_threads_same_bits = false;
+  c.looseness = 8;
+  test::check_op(c);
+}
+
+// Sizes for which a GPU's product can do more than multiply.
+TEST(Linear, EpiloguesOfProducts) {
+  for (const auto layout : {WeightLayout::outputs_inputs, WeightLayout::inputs_outputs}) {
+    for (const bool bias : {true, false}) {
+      const bool turned = layout == WeightLayout::inputs_outputs;
+      test::OpCase c{.name = fmt::format("linear gelu_tanh{}{}", bias ? " bias" : "", turned ? " by input" : ""),
+                     .inputs = {test::data({3, 4, 24}), test::parameter(turned ? Shape{24, 40} : Shape{40, 24})},
+                     .op =
+                         [=](const std::vector<Tensor>& x) {
+                           return linear(x[0], x[1], bias ? x[2] : Tensor(), Activation::gelu_tanh, {}, layout);
+                         },
+                     .reference =
+                         [=](std::vector<Array> x) {
+                           if (turned) x[1] = transposed(x[1]);
+                           return plain_linear(x, Activation::gelu_tanh);
+                         }};
+      if (bias) c.inputs.push_back(test::parameter({40}));
+      c.inputs[1].deviation = 0.2;
+      c.any_threads_same_bits = false;
+      c.looseness = 8;
+      test::check_op(c);
+    }
+  }
+}
+
+std::vector<double> plain_mlp(const std::vector<Array>& x, Activation activation) {
+  Shape hidden = x[0].shape;
+  hidden[-1] = x[1].shape[0];
+  const Array h{hidden, plain_linear({x[0], x[1], x[2]}, activation)};
+  return plain_linear({h, x[3], x[4]}, Activation::none);
+}
+
+TEST(Mlp, IsTwoLinears) {
+  for (const int64_t hidden : {40, 33}) {  // with epilogues on GPUs, and without
+    for (const Activation a : {Activation::gelu_tanh, Activation::gelu}) {
+      test::OpCase c{.name = fmt::format("mlp {} {}", name_of(a), hidden),
+                     .inputs = {test::data({3, 4, 24}), test::parameter({hidden, 24}), test::parameter({hidden}),
+                                test::parameter({16, hidden}), test::parameter({16})},
+                     .op = [a](const std::vector<Tensor>& x) { return mlp(x[0], x[1], x[2], x[3], x[4], a); },
+                     .reference = [a](const std::vector<Array>& x) { return plain_mlp(x, a); }};
+      c.inputs[1].deviation = c.inputs[3].deviation = 0.2;
+      c.any_threads_same_bits = false;
+      c.looseness = 16;  // h is rounded too
+      c.outliers = false;
+      test::check_op(c);
+    }
+  }
+}
+
+// Weights that are used twice get both gradients.
+TEST(Mlp, GradientsAddUp) {
+  std::vector<Device> devices = test::other_devices();
+  devices.push_back({});
+  for (const Device device : devices) {
+    std::vector<Tensor> x{test::random_tensor({6, 24}, DType::f32, 1),
+                          test::random_tensor({40, 24}, DType::f32, 2, 0.2), test::random_tensor({40}, DType::f32, 3),
+                          test::random_tensor({16, 40}, DType::f32, 4, 0.2), test::random_tensor({16}, DType::f32, 5)};
+    for (Tensor& t : x) {
+      t = t.to(device);
+      require_grad(t);
+    }
+    const Tensor seed = test::random_tensor({6, 16}, DType::f32, 6).to(device);
+    const auto gradients = [&](int times, bool fused) {
+      for (const Tensor& t : x) clear_grad(t);
+      for (int i = 0; i < times; ++i) {
+        backward(fused ? mlp(x[0], x[1], x[2], x[3], x[4], Activation::gelu_tanh)
+                       : linear(linear(x[0], x[1], x[2], Activation::gelu_tanh), x[3], x[4]),
+                 seed);
+      }
+      std::vector<Tensor> all;
+      for (const Tensor& t : x) all.push_back(grad_of(t).clone());
+      return all;
+    };
+    const auto once = gradients(1, true), twice = gradients(2, true), apart = gradients(1, false);
+    for (size_t i = 0; i < x.size(); ++i) {
+      auto doubled = once[i].to_vector<double>();
+      test::expect_close(apart[i], doubled, 1e-5, fmt::format("input {} of one after the other", i));
+      for (double& e : doubled) e *= 2;
+      test::expect_close(twice[i], doubled, 1e-5, fmt::format("input {} twice", i));
+    }
   }
 }
 

@@ -4,13 +4,15 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tasks/image_report.h"
+
 namespace gfsa::tasks {
 namespace {
 
 using testing::HasSubstr;
 
 std::vector<EvaluationReport> two_reports() {
-  auto a = summarize({{0, 0, true, 0.5}, {1, 0, true, 1.5}}, {"x", "y"}, 2);
+  auto a = image_report({{0, 0, true, 0.5}, {1, 0, true, 1.5}}, {"x", "y"}, 2);
   a.name = "runs/softmax";
   a.model = "vit, depth 2";
   a.attention = "softmax";
@@ -19,7 +21,7 @@ std::vector<EvaluationReport> two_reports() {
   a.parameters = 1234567;
   a.epochs = 10;
   a.seconds = 0.5;
-  auto b = summarize({{0, 0, true, 0.5}, {1, 1, true, 0.25}}, {"x", "y"}, 2);
+  auto b = image_report({{0, 0, true, 0.5}, {1, 1, true, 0.25}}, {"x", "y"}, 2);
   b.name = "a \"quoted\" name";
   b.attention = "gfsa, layers even";
   b.seconds = 4;
@@ -40,6 +42,18 @@ TEST(ComparisonTable, CsvQuotesAndLeavesUnknownsEmpty) {
   EXPECT_THAT(csv, HasSubstr("runs/softmax,,,10,\"vit, depth 2\",softmax,1234567,f32,val,2,50,"));
   EXPECT_THAT(csv, HasSubstr("\n\"a \"\"quoted\"\" name\",,,,,\"gfsa, layers even\",0,"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 3);
+}
+
+TEST(ComparisonTable, RefusesReportsOfOtherFigures) {
+  auto reports = two_reports();
+  EXPECT_NO_THROW(require_comparable(reports));
+  reports[1].figures.pop_back();
+  try {
+    require_comparable(reports);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_THAT(e.message(), HasSubstr("cannot be compared: one has top1, top5, loss, the other top1, top5"));
+  }
 }
 
 TEST(ComparisonTable, JsonIsAListOfReports) {

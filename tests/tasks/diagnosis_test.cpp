@@ -139,7 +139,7 @@ TEST_F(DiagnosisOfAModel, IsTheMeanOverPictures) {
   const auto batches = trained.task().eval_batches("val");
   const Tensor images = sample_images(*batches, 10);  // more than a chunk
   ASSERT_EQ(images.shape(), (Shape{10, 3, 32, 32}));
-  const auto all = diagnose(trained.model(), images, {});
+  const auto all = diagnose(image_task(trained).model(), images, {});
   EXPECT_EQ(all.samples, 10);
   ASSERT_EQ(all.layers.size(), 2u);
   EXPECT_EQ(all.layers[1].tokens, 17);
@@ -147,7 +147,7 @@ TEST_F(DiagnosisOfAModel, IsTheMeanOverPictures) {
   EXPECT_EQ(all.singular_values.size(), 16u);
   double gain = 0, similarity = 0, singular = 0;
   for (int64_t i = 0; i < 10; ++i) {
-    const auto one = diagnose(trained.model(), images.slice(0, i, i + 1), {});
+    const auto one = diagnose(image_task(trained).model(), images.slice(0, i, i + 1), {});
     gain += one.layers[1].heads[0].filtered[3] / 10;
     similarity += one.layers[0].token_similarity / 10;
     singular += one.singular_values[2] / 10;
@@ -160,7 +160,7 @@ TEST_F(DiagnosisOfAModel, IsTheMeanOverPictures) {
 TEST_F(DiagnosisOfAModel, KnowsTheFilter) {
   TrainedModel trained({.path = folder_ / "run"});
   const auto batches = trained.task().eval_batches("val");
-  const auto d = diagnose(trained.model(), sample_images(*batches, 2), {});
+  const auto d = diagnose(image_task(trained).model(), sample_images(*batches, 2), {});
   // K = 3, wK = 0.3: c1 = 1 + (2 - 3) 0.3, c2 = 2 x 0.3
   const auto& c = d.layers[0].coefficients[1];
   ASSERT_EQ(c.size(), 4u);
@@ -189,7 +189,7 @@ TEST(Diagnosis, OfAModelThatTellsNothingIsBadInput) {
 TEST_F(DiagnosisOfAModel, IsSavedAsTablesAndCharts) {
   TrainedModel trained({.path = folder_ / "run"});
   const auto batches = trained.task().eval_batches("val");
-  const auto d = diagnose(trained.model(), sample_images(*batches, 2), {});
+  const auto d = diagnose(image_task(trained).model(), sample_images(*batches, 2), {});
   const auto paths = save_diagnosis(Env::real(), folder_ / "figures", d, trained.task().coefficients());
   EXPECT_EQ(paths.size(), 8u);
   for (const auto& path : paths) EXPECT_GT(Env::real().read(path).size(), 20u) << path;
@@ -210,7 +210,7 @@ TEST_F(DiagnosisOfAModel, APlainModelHasNoLearnedCoefficients) {
   write_checkpoint(folder_ / "plain", tiny);
   TrainedModel trained({.path = folder_ / "plain"});
   const auto batches = trained.task().eval_batches("val");
-  const auto d = diagnose(trained.model(), sample_images(*batches, 1), {});
+  const auto d = diagnose(image_task(trained).model(), sample_images(*batches, 1), {});
   EXPECT_FALSE(d.layers[0].filtered);
   EXPECT_EQ(d.layers[0].heads[0].filtered, d.layers[0].heads[0].attention);
   EXPECT_EQ(save_diagnosis(Env::real(), folder_ / "figures", d, {}).size(), 7u);

@@ -26,10 +26,10 @@ TEST(Predict, DoesNotDependOnTheNumberOfPictures) {
   write_checkpoint(folder / "run");
   TrainedModel model({.path = folder / "run"});
   const Tensor images = random_images(70);
-  const auto all = predict(model, images).to_vector<float>();
+  const auto all = predict(image_task(model), images, {}).to_vector<float>();
   ASSERT_EQ(all.size(), 700u);
   for (const int64_t n : {1, 7, 64}) {
-    const auto logits = predict(model, images.slice(0, 0, n)).to_vector<float>();
+    const auto logits = predict(image_task(model), images.slice(0, 0, n), {}).to_vector<float>();
     EXPECT_EQ(logits, std::vector<float>(all.begin(), all.begin() + n * 10)) << n;
   }
 }
@@ -42,18 +42,18 @@ TEST(Predict, WorksWithoutDataFromFileToFile) {
   const Tensor images = random_images(3);
   write_tensors(Env::real(), folder / "in.safetensors",
                 {{"labels", Tensor::zeros({3}, DType::i64)}, {"images", images}});
-  EXPECT_EQ(predict_file(model, folder / "in.safetensors", folder / "out.safetensors"), 3);
+  EXPECT_EQ(predict_file(image_task(model), {folder / "in.safetensors", folder / "out.safetensors", "w"}, {}), 3);
   const auto out = read_tensors(folder / "out.safetensors");
   ASSERT_EQ(out.size(), 1u);
   EXPECT_EQ(out.at("logits").shape(), (Shape{3, 10}));
-  EXPECT_EQ(out.at("logits").to_vector<float>(), predict(model, images).to_vector<float>());
+  EXPECT_EQ(out.at("logits").to_vector<float>(), predict(image_task(model), images, {}).to_vector<float>());
 }
 
 TEST(Predict, NoPicturesGiveNoLogits) {
   TemporaryFolder folder;
   write_checkpoint(folder / "run");
   TrainedModel model({.path = folder / "run"});
-  EXPECT_EQ(predict(model, Tensor::zeros({0, 3, 32, 32}, DType::f32)).shape(), (Shape{0, 10}));
+  EXPECT_EQ(predict(image_task(model), Tensor::zeros({0, 3, 32, 32}, DType::f32), {}).shape(), (Shape{0, 10}));
 }
 
 TEST(Predict, RefusesOtherTensors) {
@@ -62,7 +62,7 @@ TEST(Predict, RefusesOtherTensors) {
   TrainedModel model({.path = folder / "run"});
   const auto refused = [&](const std::string& name, const Tensor& tensor) {
     write_tensors(Env::real(), folder / "in.safetensors", {{name, tensor}});
-    return refusal([&] { read_images(folder / "in.safetensors", model.task().model_config()); });
+    return refusal([&] { read_images(folder / "in.safetensors", image_task(model).model_config()); });
   };
   EXPECT_THAT(refused("images", Tensor::zeros({2, 3, 32, 32}, DType::u8)),
               AllOf(HasSubstr("is U8, expected F32 [N, 3, 32, 32], already normalised"), HasSubstr("augment.mean")));
@@ -72,7 +72,7 @@ TEST(Predict, RefusesOtherTensors) {
   EXPECT_THAT(refused("images", Tensor::zeros({3, 32, 32}, DType::f32)), HasSubstr("has shape [3, 32, 32]"));
   EXPECT_THAT(refused("pictures", Tensor::zeros({2, 3, 32, 32}, DType::f32)),
               HasSubstr("has no tensor `images`, but pictures"));
-  EXPECT_THAT(refusal([&] { read_images(folder / "none.safetensors", model.task().model_config()); }),
+  EXPECT_THAT(refusal([&] { read_images(folder / "none.safetensors", image_task(model).model_config()); }),
               HasSubstr("none.safetensors"));
 }
 

@@ -8,6 +8,7 @@
 #include "config/reader.h"
 #include "tasks/image_classification.h"
 #include "tasks/registry.h"
+#include "tasks/trained_model.h"
 #include "train/checkpoint/store.h"
 #include "train/run_config.h"
 
@@ -76,6 +77,8 @@ inline std::string write_checkpoint(const std::string& run, const TinyRun& tiny 
   Env::real().write(run + "/config.yaml", s.config);
   return train::CheckpointStore(Env::real(), run).write(s);
 }
+
+inline ImageClassification& image_task(TrainedModel& model) { return dynamic_cast<ImageClassification&>(model.task()); }
 
 // What the call says when it refuses, or "" if it does not.
 template <class Call>

@@ -81,6 +81,9 @@ class FakeTask : public Task {
     s.field("huge_sample", huge_sample).doc("A sample that makes the bias's gradient 3e38, or -1.");
     s.field("version", version).resume_may_change().doc("Of the data.");
   }
+  void build_model(ParameterStore&, const StoredWeights&) override { fail("a fake is not evaluated"); }
+  std::string model_text() const override { return "fake"; }
+  std::string attention_text() const override { return "none"; }
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override {
     Scope scope(store, "head");
     weight_ = scope.param("weight", {kClasses, kFeatures}, normal(0.3));

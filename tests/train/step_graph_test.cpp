@@ -134,6 +134,7 @@ TEST(StepGraph, ABatchOfAnotherSizeRunsAsItIs) {
 TEST(StepGraph, OnlyBatchesThatAreAlikeAreReplayed) {
   for (const Device device : other_devices()) {
     StepGraph graph(device, true);
+    double normalizer = 1;
     const auto batch_of = [&](const char* name, const Shape& shape, DType dtype, int64_t size, double value) {
       data::Batch batch;
       batch.size = size;
@@ -143,7 +144,7 @@ TEST(StepGraph, OnlyBatchesThatAreAlikeAreReplayed) {
     Tensor seen;
     int queued = 0;
     const auto step = [&](const data::Batch& batch) {
-      graph.begin_step({batch});
+      graph.begin_step({batch}, normalizer);
       graph.run(0, batch, [&](const data::Batch& there) { seen = there.tensors[0].second.clone(), ++queued; });
       return seen.to(Device{}).to(DType::f64);
     };
@@ -162,7 +163,9 @@ TEST(StepGraph, OnlyBatchesThatAreAlikeAreReplayed) {
     expect_queued("x", {3, 2}, DType::i32, 2);
     expect_queued("y", {3, 2}, DType::i32, 2);
     expect_queued("y", {3, 2}, DType::i32, 3);
-    EXPECT_EQ(graph.replayed_steps(), 12);
+    normalizer = 2;
+    expect_queued("y", {3, 2}, DType::i32, 3);
+    EXPECT_EQ(graph.replayed_steps(), 14);
   }
 }
 

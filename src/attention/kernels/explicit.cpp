@@ -223,14 +223,23 @@ class Matrices {
   int64_t a_, f_, operand_, df_, dw_, dm_, dv_, mask_;
 };
 
+template <class T>
+std::vector<Matrices<T>> all_matrices(const Sequences& sequences) {
+  std::vector<Matrices<T>> all;
+  for (int64_t s = 0; s < sequences.size(); ++s) all.emplace_back(sequences[s]);
+  return all;
+}
+
 }  // namespace
 
 template <>
 Saved Explicit<DeviceType::cpu>::forward(const Problem& p, const Tensor& out, bool /*save*/) {
   dispatch_floating("attention", out, [&](auto t) {
-    const Matrices<decltype(t)> kernel(p);
-    for_each_task(p.batch * p.heads, kernel.layout(),
-                  [&](int64_t task, const Scratch& s) { kernel.forward(task, s, out); });
+    const Sequences sequences(p);
+    const auto matrices = all_matrices<decltype(t)>(sequences);
+    sequences.for_each_head(largest_layout(matrices), [&](int64_t s, int64_t task, const Scratch& scratch) {
+      matrices[static_cast<size_t>(s)].forward(task, scratch, sequences.rows_of(out, s));
+    });
   });
   return {};
 }
@@ -240,10 +249,13 @@ void Explicit<DeviceType::cpu>::backward(const Problem& p, const Saved& /*saved*
                                          const Gradients& to) {
   dispatch_floating("attention", dout, [&](auto t) {
     using A = acc_t<decltype(t)>;
-    const Matrices<decltype(t)> kernel(p);
-    for_each_head_with_bias<A>(p, to.bias, kernel.layout(), [&](int64_t task, const Scratch& s, A* dbias) {
-      kernel.backward(task, s, dout, to, dbias);
-    });
+    const Sequences sequences(p);
+    const auto matrices = all_matrices<decltype(t)>(sequences);
+    for_each_head_with_bias<A>(sequences, to.bias, largest_layout(matrices),
+                               [&](int64_t s, int64_t task, const Scratch& scratch, A* dbias) {
+                                 matrices[static_cast<size_t>(s)].backward(task, scratch, sequences.rows_of(dout, s),
+                                                                           sequences.gradients_of(to, s), dbias);
+                               });
   });
 }
 

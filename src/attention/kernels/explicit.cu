@@ -2,6 +2,7 @@
 // kernels of a warp a row.
 #include "attention/kernels/cuda/gradient_sums.h"
 #include "attention/kernels/cuda/scores.h"
+#include "attention/kernels/cuda/spreading.h"
 #include "attention/kernels/kernels.h"
 #include "core/dispatch.h"
 #include "ops/gemm.h"
@@ -354,7 +355,14 @@ Saved Explicit<D>::forward(const Problem& p, const Tensor& out, bool /*save*/) {
     out.fill(0);
     return {};
   }
-  dispatch_gpu("attention", p.dtype, [&](auto t) { Matrices<decltype(t)>(p).forward(out); });
+  dispatch_gpu("attention", p.dtype, [&](auto t) {
+    using T = decltype(t);
+    if (!p.offsets) return Matrices<T>(p).forward(out);
+    const Problem wide = spread_problem(p);
+    const Tensor spread_out = Tensor::empty(wide.q.shape(), p.dtype, out.device());
+    Matrices<T>(wide).forward(spread_out);
+    gather(p, spread_out, {out, false});
+  });
   return {};
 }
 
@@ -364,7 +372,19 @@ void Explicit<D>::backward(const Problem& p, const Saved& /*saved*/, const Tenso
     to.clear();
     return;
   }
-  dispatch_gpu("attention", p.dtype, [&](auto t) { Matrices<decltype(t)>(p).backward(dout, to); });
+  dispatch_gpu("attention", p.dtype, [&](auto t) {
+    using T = decltype(t);
+    if (!p.offsets) return Matrices<T>(p).backward(dout, to);
+    const Problem wide = spread_problem(p);
+    Gradients spread_to = to;
+    for (Target* target : {&spread_to.q, &spread_to.k, &spread_to.v}) {
+      if (target->tensor) *target = {Tensor::empty(wide.q.shape(), p.dtype, dout.device()), false};
+    }
+    Matrices<T>(wide).backward(spread(p, dout), spread_to);
+    gather(p, spread_to.q.tensor, to.q);
+    gather(p, spread_to.k.tensor, to.k);
+    gather(p, spread_to.v.tensor, to.v);
+  });
 }
 
 template struct Explicit<GFSA_DEVICE_TYPE>;

@@ -6,21 +6,22 @@
 // groups a slice.
 #pragma once
 
-#include "attention/kernels/problem.h"
-#include "attention/kernels/tasks.h"
+#include "attention/kernels/sequences.h"
 
 namespace gfsa::kernels {
 
 inline constexpr int64_t kUnits = 64;
 
-// body(task = b H + h, scratch, dbias of the task or nullptr) for every head.
+// body(s, task = b H + h, scratch, dbias of the task or nullptr) for every head of every problem.
 template <class A, class Body>
-void for_each_head_with_bias(const Problem& p, const Target& bias, const ScratchLayout& layout, const Body& body) {
+void for_each_head_with_bias(const Sequences& all, const Target& bias, const ScratchLayout& layout, const Body& body) {
   if (!bias.tensor) {
-    for_each_task(p.batch * p.heads, layout,
-                  [&](int64_t task, const Scratch& s) { body(task, s, static_cast<A*>(nullptr)); });
+    all.for_each_head(layout, [&](int64_t sequence, int64_t task, const Scratch& s) {
+      body(sequence, task, s, static_cast<A*>(nullptr));
+    });
     return;
   }
+  const Problem& p = all[0];  // a bias comes without packed sequences
   const int64_t bias_b = bias.tensor.dim(0), bias_h = bias.tensor.dim(1), slices = bias_b * bias_h,
                 area = p.rows * p.keys;
   const int64_t sharing = slices == 0 ? 0 : p.batch * p.heads / slices;
@@ -35,7 +36,7 @@ void for_each_head_with_bias(const Problem& p, const Target& bias, const Scratch
     for (int64_t u = sharing * group / groups; u < sharing * (group + 1) / groups; ++u) {
       const int64_t b = bias_b > 1 ? slice / bias_h : (bias_h > 1 ? u : u / p.heads);
       const int64_t h = bias_h > 1 ? slice % bias_h : u % p.heads;
-      body(b * p.heads + h, scratch, dbias);
+      body(int64_t{0}, b * p.heads + h, scratch, dbias);
     }
   });
   if (direct) return;

@@ -15,7 +15,8 @@ namespace gfsa::kernels {
 // call. Saves T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D], if `save`; undefined if there are none.
 //
 // GPUs: tiles of M live in registers, whatever n is; the first pass leaves the softmaxes' log-sum-exps, by which all
-// others make M again. Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]. Which
+// others make M again. Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]; of packed
+// sequences [k-1, 1, H, N, D] and [1, H, N], for the host does not know which row is whose. Which
 // coefficients are 0 is not known to the host, so every pass of the degree is made. Head sizes up to 256.
 template <DeviceType D>
 struct TwoPass {
@@ -24,7 +25,7 @@ struct TwoPass {
 };
 
 // F = drop(cu U + c0 I + c1 M + ... + ck M^k) as a matrix, out = F V. M and its powers live in a thread's scratch; on
-// GPUs in memory, for all heads at once. Saves nothing.
+// GPUs in memory, for all heads at once; packed sequences are spread out to a batch first. Saves nothing.
 template <DeviceType D>
 struct Explicit {
   static Saved forward(const Problem& p, const Tensor& out, bool save);

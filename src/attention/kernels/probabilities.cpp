@@ -76,7 +76,7 @@ void probabilities(const Problem& p, const Head<T>& head, const RowBlock& block,
     for (int64_t i = 0; i < block.rows; ++i) {
       A* s = a + i * ld;
       const int64_t row = block.row0 + i;
-      const int64_t seen = p.causal ? std::min(block.width, row + 1) : block.width;
+      const int64_t seen = p.causal ? std::min(block.width, p.past + row + 1) : block.width;
       softmax_row(s, seen, scale, head.bias == nullptr ? nullptr : head.bias + row * head.bias_step, head.keep);
       for (int64_t j = seen; j < block.width; ++j) s[j] = A(0);
     }

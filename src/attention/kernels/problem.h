@@ -9,19 +9,24 @@
 namespace gfsa::kernels {
 
 struct Problem {
+  // Packed: sequences, and the most rows that one of them has.
   int64_t batch = 0, heads = 0, rows = 0, keys = 0, head_size = 0;
   DType dtype = DType::f32;
   double scale = 1;
   bool causal = false;
-  Tensor q, k, v;              // [B, rows or keys, H D], views with last stride 1
-  Tensor bias;                 // [1|B, 1|H, rows, keys] of the accumulator's type, last stride 1; may be undefined
-  Tensor keep;                 // bool [B, keys] contiguous; on the CPU only where a mask has holes below its width
-  std::vector<int64_t> width;  // [B]: keys at or beyond it are masked; CPU alone
-  Tensor lengths;              // the same on other devices, i64, unchecked; undefined: all keys
-  double dropout = 0;          // 0: none
+  int64_t past = 0;             // causal, CPU: keys before the one of row 0; row i sees keys 0 .. past + i
+  Tensor q, k, v;               // [B, rows or keys, H D], packed [1, N, H D]: views with last stride 1
+  Tensor bias;                  // [1|B, 1|H, rows, keys] of the accumulator's type, last stride 1; may be undefined
+  Tensor keep;                  // bool [B, keys] contiguous; on the CPU only where a mask has holes below its width
+  std::vector<int64_t> width;   // [B]: keys at or beyond it are masked; CPU alone
+  std::vector<int64_t> starts;  // [B + 1]: the rows where packed sequences start; empty: not packed; CPU alone
+  Tensor offsets;               // the same on other devices, i64, unchecked
+  Tensor lengths;               // the same on other devices, i64, unchecked; undefined: all keys
+  double dropout = 0;           // 0: none
   DropoutOrder dropout_order = DropoutOrder::filter_first;
   RandomKey dropout_key;
   uint32_t sample0 = 0;
+  bool dropout_by_length = false;  // element (h, i, j) is number (h n + i) n + j, n being the sample's entry of lengths
   int64_t block_rows = 0;
   int64_t degree = 1;                // k
   std::vector<double> coefficients;  // [H, k + 2]; CPU alone
@@ -49,7 +54,8 @@ struct Problem {
 // What backward needs besides the problem; undefined where an implementation or a case needs nothing.
 struct Saved {
   Tensor horner;  // T_1 .. T_{k-1} of the two-pass form
-  Tensor lse;     // [B, H, rows] f32: logarithms, of base 2, of the sums in the softmaxes' denominators; not on the CPU
+  Tensor lse;     // [B, H, rows] f32 (packed: [1, H, N]): logarithms, of base 2, of the sums in the softmaxes'
+                  // denominators; not on the CPU
   Tensor out;     // not on the CPU
 };
 

@@ -22,21 +22,23 @@ template <class T>
 struct RowTerms {
   static constexpr const char* kName = "attention_row_terms";
   static constexpr int kMaxThreads = 32 * kTermWarps;
-  GFSA_DEVICE void operator()(Scores c, Chain<const T> left, Chain<const T> right, HeadView<const T> out,
-                              Global<const float> mean, int mean_rows, Global<float> terms, Global<float> parts) const {
+  GFSA_DEVICE void operator()(Scores all, Chain<const T> left, Chain<const T> right, HeadView<const T> out,
+                              Global<const float> mean, bool one_mean, Global<float> terms, Global<float> parts) const {
     GFSA_SHARED(float, sums, kTermRows);
     GFSA_SHARED(float, dots, 2 * kTermWarps);
-    const int chunks = (c.rows + kTermRows - 1) / kTermRows, k = c.degree, size = c.head_size;
+    const int chunks = (all.rows + kTermRows - 1) / kTermRows, k = all.degree, size = all.head_size;
     const int chunk = static_cast<int>(block_x()) % chunks, head = static_cast<int>(block_x()) / chunks;
-    const int b = head / c.heads, h = head % c.heads, first = chunk * kTermRows;
+    const int b = head / all.heads, h = head % all.heads, first = chunk * kTermRows;
+    const Scores c = all.of(b);
+    // Of a sequence that is shorter than others, maybe none: its parts are zeros.
     const int count = first + kTermRows < c.rows ? kTermRows : c.rows - first;
     const bool wants_parts = parts != nullptr;
     const float cu = mean == nullptr ? 0.0f : c.c(h, -1);
     const bool reads_mean = mean != nullptr && (wants_parts || cu != 0);
-    const Rows<const T> values = right.alone.rows(b, h), outs = out.rows(b, h);
+    const Rows<const T> values = right.alone.rows(c, b, h), outs = out.rows(c, b, h);
     for (int t = 0; t < (wants_parts ? k + 1 : k); ++t) {
       const float ct = c.c(h, t);
-      const Rows<const T> gs = left.rows(t, b, h), ts = right.rows(t > 0 && t < k ? t - 1 : k - 1, b, h);
+      const Rows<const T> gs = left.rows(c, t, b, h), ts = right.rows(c, t > 0 && t < k ? t - 1 : k - 1, b, h);
       float dot_v = 0, dot_mean = 0;
       for (int row = static_cast<int>(warp()); row < count; row += kTermWarps) {
         const int i = first + row;
@@ -50,7 +52,7 @@ struct RowTerms {
             if (ct != 0) rest -= ct * v;
           }
           if (t == 0 && reads_mean) {
-            const float m = load(mean, (int64_t{head} * mean_rows + (mean_rows == 1 ? 0 : i)) * size + d);
+            const float m = load(mean, (one_mean ? head : c.head_row(b, h) + i) * size + d);
             dot_mean += g * m;
             rest -= cu * m;
           }
@@ -87,23 +89,23 @@ struct RowTerms {
     }
     sync_block();
     const int row = static_cast<int>(thread_x());
-    if (terms != nullptr && row < count) store(terms, int64_t{head} * c.rows + first + row, load(sums, row));
+    if (terms != nullptr && row < count) store(terms, c.head_row(b, h) + first + row, load(sums, row));
   }
 };
 
-// T_1 .. T_{k-1} or D_1 .. one after the other.
+// T_1 .. T_{k-1} or D_1 .. one after the other: [links, B, H, rows, D], packed [links, 1, H, N, D].
 template <class T>
-HeadView<T> link_of(const Tensor& all, const Problem& p, int64_t rows, int64_t index) {
-  const int64_t between = p.batch * p.heads * rows * p.head_size;
-  return view_at<T>(all.data<std::remove_const_t<T>>() + index * between, p.heads * rows * p.head_size,
-                    rows * p.head_size, p.head_size, p.head_size);
+HeadView<T> link_of(const Tensor& all, const Problem& p, int64_t index) {
+  const int64_t head = all.dim(3) * p.head_size, batch_step = all.dim(1) > 1 ? p.heads * head : 0;
+  return view_at<T>(all.data<std::remove_const_t<T>>() + index * (all.dim(1) * p.heads * head), batch_step, head,
+                    p.head_size, p.head_size);
 }
 template <class T>
-Chain<const T> chain_of(const HeadView<const T>& alone, int64_t alone_at, const Tensor& others, const Problem& p,
-                        int64_t rows) {
+Chain<const T> chain_of(const HeadView<const T>& alone, int64_t alone_at, const Tensor& others, const Problem& p) {
   Chain<const T> chain{.alone = alone, .alone_at = static_cast<int>(alone_at), .others = {}};
-  if (others) chain.others = link_of<const T>(others, p, rows, 0);
-  chain.between = p.batch * p.heads * rows * p.head_size;
+  if (!others) return chain;
+  chain.others = link_of<const T>(others, p, 0);
+  chain.between = others.numel() / others.dim(0);
   return chain;
 }
 
@@ -119,8 +121,8 @@ void run_forward(const Problem& p, const Tensor& out, const Tensor& horner, cons
   VisibleMean mean;
   for (int64_t pass = k - 1; pass >= 0; --pass) {
     const bool first = pass == k - 1;
-    a.x = first ? values : link_of<const T>(horner, p, p.rows, pass);
-    a.y = pass == 0 ? view_of<T>(out, size) : link_of<T>(horner, p, p.rows, pass - 1);
+    a.x = first ? values : link_of<const T>(horner, p, pass);
+    a.y = pass == 0 ? view_of<T>(out, size) : link_of<T>(horner, p, pass - 1);
     a.factor_at = first ? static_cast<int>(k) : 0;
     a.terms = {.alone = values, .alone_at = static_cast<int>(pass), .others = {}};
     a.first_term = static_cast<int>(pass);
@@ -128,7 +130,7 @@ void run_forward(const Problem& p, const Tensor& out, const Tensor& horner, cons
     if (pass == 0 && p.device_coefficients) {
       mean = visible_mean(p, p.v, false, true);
       a.mean = static_cast<const float*>(mean.values.data<float>());
-      a.mean_rows = static_cast<int>(mean.rows);
+      a.one_mean = mean.one;
     }
     with_columns(size, [&](auto columns) { Passes<T, columns>::apply(a, first, p.batch); });
   }
@@ -145,9 +147,9 @@ class Backward {
         scores_(to.q.tensor || to.k.tensor || to.bias.tensor),
         // D_1 .. as far as somebody reads them.
         kept_(to.device_coefficients ? p.degree : p.degree - 1) {
-    if (kept_ > 0) d_ = Tensor::empty({kept_, p.batch, p.heads, p.keys, p.head_size}, p.dtype, p.q.device());
-    left_ = chain_of<T>(view_of<const T>(dout, p.head_size), 0, d_, p, p.keys);
-    right_ = chain_of<T>(view_of<const T>(p.v, p.head_size), p.degree - 1, saved.horner, p, p.rows);
+    if (kept_ > 0) d_ = Tensor::empty({kept_, p.k.dim(0), p.heads, p.k.dim(1), p.head_size}, p.dtype, p.q.device());
+    left_ = chain_of<T>(view_of<const T>(dout, p.head_size), 0, d_, p);
+    right_ = chain_of<T>(view_of<const T>(p.v, p.head_size), p.degree - 1, saved.horner, p);
   }
 
   void run() {
@@ -173,8 +175,8 @@ class Backward {
     a.factor_at = static_cast<int>(k);
     VisibleMean mean;
     for (int64_t j = 0; j < last; ++j) {
-      a.x = j == 0 ? left_.alone : link_of<const T>(d_, p_, p_.keys, j - 1);
-      a.raw = j < kept_ ? link_of<T>(d_, p_, p_.keys, j) : HeadView<T>();
+      a.x = j == 0 ? left_.alone : link_of<const T>(d_, p_, j - 1);
+      a.raw = j < kept_ ? link_of<T>(d_, p_, j) : HeadView<T>();
       if (j == k - 1 && to_.v.tensor) {
         a.y = view_of<T>(to_.v.tensor, size);
         a.accumulate = to_.v.accumulate;
@@ -182,7 +184,7 @@ class Backward {
           a.end_term = static_cast<int>(k);
           mean = visible_mean(p_, dout_, true, true);
           a.mean = static_cast<const float*>(mean.values.data<float>());
-          a.mean_rows = static_cast<int>(mean.rows);
+          a.one_mean = mean.one;
         }
       }
       with_columns(size, [&](auto columns) { Passes<T, columns>::apply(a, false, p_.batch); });
@@ -195,7 +197,7 @@ class Backward {
     Tensor parts;
     VisibleMean mean;
     Global<const float> means{};
-    terms_ = Tensor::empty({p_.batch, p_.heads, p_.rows}, DType::f32, device);
+    terms_ = Tensor::empty({p_.q.dim(0), p_.heads, p_.q.dim(1)}, DType::f32, device);
     if (to_.device_coefficients) parts = Tensor::empty({p_.batch, p_.heads, row, chunks}, DType::f32, device);
     if (p_.device_coefficients) {
       mean = visible_mean(p_, p_.v, false, !to_.device_coefficients);
@@ -205,7 +207,7 @@ class Backward {
            {.grid = {static_cast<uint32_t>(chunks * p_.batch * p_.heads)},
             .block = {32 * kTermWarps},
             .op = "attention backward"},
-           scores_of(p_), left_, right_, view_of<const T>(saved_.out, p_.head_size), means, static_cast<int>(mean.rows),
+           scores_of(p_), left_, right_, view_of<const T>(saved_.out, p_.head_size), means, mean.one,
            terms_.data<float>(), parts ? parts.data<float>() : nullptr);
     if (!parts) return;
     sum_coefficient_parts(parts, to_.device_coefficients);
@@ -279,8 +281,8 @@ Saved TwoPass<D>::forward(const Problem& p, const Tensor& out, bool save) {
   }
   const Device device = p.q.device();
   if (p.degree > 1)
-    saved.horner = Tensor::empty({p.degree - 1, p.batch, p.heads, p.rows, p.head_size}, p.dtype, device);
-  if (p.degree > 1 || save) saved.lse = Tensor::empty({p.batch, p.heads, p.rows}, DType::f32, device);
+    saved.horner = Tensor::empty({p.degree - 1, p.q.dim(0), p.heads, p.q.dim(1), p.head_size}, p.dtype, device);
+  if (p.degree > 1 || save) saved.lse = Tensor::empty({p.q.dim(0), p.heads, p.q.dim(1)}, DType::f32, device);
   if (save) saved.out = out;
   dispatch_gpu("attention", p.dtype, [&](auto t) { run_forward<decltype(t)>(p, out, saved.horner, saved.lse); });
   return save ? saved : Saved{};

@@ -1,10 +1,7 @@
-#include <optional>
-
 #include "attention/kernels/gradient_units.h"
 #include "attention/kernels/kernels.h"
 #include "attention/kernels/row_blocks.h"
 #include "attention/kernels/rows.h"
-#include "attention/kernels/tasks.h"
 #include "attention/kernels/visible_mean.h"
 #include "core/dispatch.h"
 #include "ops/gemm.h"
@@ -19,14 +16,14 @@ class Backward {
   static constexpr bool kWide = !std::is_same_v<T, A>;  // sums are kept in another type than the operands
 
  public:
-  Backward(const Problem& p, const Tensor& saved, const Tensor& dout, const Gradients& to)
+  Backward(const Problem& p, Tensor horner, Tensor dout, Gradients to)
       : p_(p),
-        saved_(saved),
-        dout_(dout),
-        to_(to),
+        saved_(std::move(horner)),
+        dout_(std::move(dout)),
+        to_(std::move(to)),
         most_(p.value_degree()),
-        sweeps_(to.coefficients != nullptr ? p.degree : most_),
-        scores_(to.q.tensor || to.k.tensor || to.bias.tensor),
+        sweeps_(to_.coefficients != nullptr ? p.degree : most_),
+        scores_(to_.q.tensor || to_.k.tensor || to_.bias.tensor),
         blocks_(p, sweeps_, sizeof(A)) {
     const int64_t n = p.rows, size = p.head_size, tile = blocks_.rows * blocks_.ld;
     a_ = layout_.add<A>(blocks_.stored_rows() * blocks_.ld);
@@ -211,9 +208,8 @@ class Backward {
   }
 
   const Problem& p_;
-  const Tensor& saved_;
-  const Tensor& dout_;
-  const Gradients& to_;
+  Tensor saved_, dout_;
+  Gradients to_;
   int64_t most_, sweeps_;
   bool scores_;
   RowBlocks blocks_;
@@ -227,10 +223,16 @@ template <>
 void TwoPass<DeviceType::cpu>::backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to) {
   dispatch_floating("attention", dout, [&](auto t) {
     using T = decltype(t);
-    const Backward<T> backward(p, saved.horner, dout, to);
-    for_each_head_with_bias<acc_t<T>>(
-        p, to.bias, backward.layout(),
-        [&](int64_t task, const Scratch& scratch, acc_t<T>* dbias) { backward.run(task, scratch, dbias); });
+    const Sequences sequences(p);
+    std::vector<Backward<T>> backwards;
+    for (int64_t s = 0; s < sequences.size(); ++s) {
+      backwards.emplace_back(sequences[s], sequences.head_rows_of(saved.horner, s), sequences.rows_of(dout, s),
+                             sequences.gradients_of(to, s));
+    }
+    for_each_head_with_bias<acc_t<T>>(sequences, to.bias, largest_layout(backwards),
+                                      [&](int64_t s, int64_t task, const Scratch& scratch, acc_t<T>* dbias) {
+                                        backwards[static_cast<size_t>(s)].run(task, scratch, dbias);
+                                      });
   });
 }
 

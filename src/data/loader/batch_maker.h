@@ -18,6 +18,8 @@ class BatchMaker {
 
   // Samples of the source.
   virtual int64_t size() const = 0;
+  // The sample of which a batch takes most memory; where all take the same, any.
+  virtual int64_t largest_sample() const { return 0; }
   // For messages: a file's path, a line's number.
   virtual std::string sample_name(int64_t index) const = 0;
 

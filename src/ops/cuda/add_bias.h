@@ -12,4 +12,7 @@ namespace gfsa {
 template <DeviceType D>
 void add_bias_rows(DType type, void* c, int64_t m, int64_t n, int64_t ldc, const float* bias);
 
+template <DeviceType D>
+void to_bf16(const float* x, bfloat16* y, int64_t n);
+
 }  // namespace gfsa

@@ -1,7 +1,8 @@
 // Matrix products on GPUs, through cuBLASLt.
 //
 // cuBLASLt thinks in columns: our row-major C = op(A) op(B) is its column-major C^T = op(B)^T op(A)^T, so A and B
-// change places, m and n too, and a bias of C's columns is one of its rows, which its epilogue adds.
+// change places, m and n too, and a bias of C's columns is one of its rows, which its epilogue adds. What it supports
+// is asked of its heuristics, not taken from a table.
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
@@ -64,7 +65,8 @@ struct Prepared {
   Description description;
   Layout a, b, c;
   cublasLtMatmulAlgo_t algorithm{};
-  bool adds_bias = false;  // in its epilogue; else a kernel does
+  bool adds_bias = false;        // in its epilogue; else a kernel does
+  DType bias_type = DType::f32;  // in which the epilogue takes it
 };
 
 struct Key {
@@ -72,10 +74,13 @@ struct Key {
   Gemm g;
   GemmBatch batch;
   bool tf32;
-  std::array<bool, 4> aligned;  // A, B, C, bias to 16 bytes
+  std::array<bool, 4> aligned;  // A, B, C, bias or sums to 16 bytes
+  GemmEpilogue::Kind epilogue;
+  bool has_z, has_sums;
   auto tie() const {
     return std::tie(device, g.a_type, g.c_type, g.transpose_a, g.transpose_b, g.m, g.n, g.k, g.lda, g.ldb, g.ldc,
-                    g.accumulate, g.bias, batch.count, batch.step_a, batch.step_b, batch.step_c, tf32, aligned);
+                    g.accumulate, g.bias, batch.count, batch.step_a, batch.step_b, batch.step_c, tf32, aligned,
+                    epilogue, has_z, has_sums);
   }
   bool operator<(const Key& other) const { return tie() < other.tie(); }
 };
@@ -84,34 +89,74 @@ class Library {
  public:
   explicit Library(Device device) : device_(device) { check(cublasLtCreate(&handle_), "start"); }
 
-  void run(const Key& key, const void* a, const void* b, void* c, const void* bias) {
+  // False: there is no such epilogue.
+  bool run(const Key& key, const void* a, const void* b, void* c, const void* bias, const GemmEpilogue& epilogue) {
     const std::lock_guard lock(mutex_);
-    if (key.g.k == 0) return empty_product(key, c, bias);
+    if (key.g.k == 0) return empty_product(key, c, bias), true;
     auto it = prepared_.find(key);
-    if (it == prepared_.end()) it = prepared_.emplace(key, prepare(key, bias)).first;
-    const Prepared& p = it->second;
+    if (it == prepared_.end()) it = prepared_.emplace(key, prepare(key, bias, epilogue)).first;
+    if (!it->second) return false;
+    const Prepared& p = *it->second;
     if (!workspace_) workspace_ = Tensor::empty({static_cast<int64_t>(kWorkspaceBytes)}, DType::u8, device_);
-    if (p.adds_bias) set(p.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    Tensor narrow_bias;
+    const void* added = bias;
+    if (p.adds_bias && p.bias_type == DType::bf16) {
+      narrow_bias = Tensor::empty({key.g.n}, DType::bf16, device_);
+      to_bf16<DeviceType::cuda>(static_cast<const float*>(bias), narrow_bias.data<bfloat16>(), key.g.n);
+      added = narrow_bias.raw();
+    }
+    set_pointers(p, key, added, epilogue);
     const float one = 1, beta = key.g.accumulate ? 1.0f : 0.0f;
     const auto stream = static_cast<cudaStream_t>(cuda::runtime(device_.index).current_stream().handle);
     check(cublasLtMatmul(handle_, p.description.get(), &one, b, p.b.get(), a, p.a.get(), &beta, c, p.c.get(), c,
                          p.c.get(), &p.algorithm, workspace_.raw(), kWorkspaceBytes, stream),
           "product");
     if (key.g.bias && !p.adds_bias) add_bias(key, c, bias);
+    return true;
   }
 
  private:
-  Prepared prepare(const Key& key, const void* bias) {
+  // Empty: there is no such epilogue.
+  std::optional<Prepared> prepare(const Key& key, const void* bias, const GemmEpilogue& epilogue) {
     const Gemm& g = key.g;
-    if (g.bias) {
-      if (auto fused = try_prepare(key, bias)) return std::move(*fused);
+    // Where the result is bf16, so may have to be the bias.
+    if (auto all = try_prepare(key, bias, epilogue, g.bias, DType::f32)) return all;
+    if (g.bias && g.c_type == DType::bf16) {
+      if (auto all = try_prepare(key, bias, epilogue, true, DType::bf16)) return all;
     }
-    if (auto plain = try_prepare(key, nullptr)) return std::move(*plain);
+    if (key.epilogue != GemmEpilogue::Kind::none) return std::nullopt;
+    if (g.bias) {
+      if (auto plain = try_prepare(key, nullptr, epilogue, false, DType::f32)) return plain;
+    }
     fail("gemm: cuBLASLt has no algorithm for [{}, {}] x [{}, {}] of {} into {}{}", g.m, g.k, g.k, g.n,
          name_of(g.a_type), name_of(g.c_type), key.batch.count > 1 ? fmt::format(", {} of them", key.batch.count) : "");
   }
 
-  std::optional<Prepared> try_prepare(const Key& key, const void* bias) {
+  static cublasLtEpilogue_t epilogue_of(const Key& key, bool bias) {
+    switch (key.epilogue) {
+      case GemmEpilogue::Kind::none:
+        return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+      case GemmEpilogue::Kind::gelu_tanh:
+        if (key.has_z) return bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+        return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
+      case GemmEpilogue::Kind::gelu_tanh_gradient:
+        return key.has_sums ? CUBLASLT_EPILOGUE_DGELU_BGRAD : CUBLASLT_EPILOGUE_DGELU;
+      case GemmEpilogue::Kind::sums_of_a:
+        return CUBLASLT_EPILOGUE_BGRADB;  // A and B change places
+      case GemmEpilogue::Kind::sums_of_b:
+        return CUBLASLT_EPILOGUE_BGRADA;
+    }
+    return CUBLASLT_EPILOGUE_DEFAULT;
+  }
+
+  static void set_pointers(const Prepared& p, const Key& key, const void* bias, const GemmEpilogue& epilogue) {
+    if (p.adds_bias) set(p.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    if (key.has_sums) set(p.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, epilogue.sums);
+    if (key.has_z) set(p.description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, epilogue.z);
+  }
+
+  std::optional<Prepared> try_prepare(const Key& key, const void* bias, const GemmEpilogue& epilogue, bool adds_bias,
+                                      DType bias_type) {
     const Gemm& g = key.g;
     const GemmBatch& n = key.batch;
     Prepared p;
@@ -121,12 +166,12 @@ class Library {
     p.description.reset(raw);
     set(p.description, CUBLASLT_MATMUL_DESC_TRANSA, g.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(p.description, CUBLASLT_MATMUL_DESC_TRANSB, g.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (bias != nullptr) {
-      set(p.description, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      set(p.description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, CUDA_R_32F);
-      set(p.description, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-      p.adds_bias = true;
-    }
+    p.adds_bias = adds_bias;
+    p.bias_type = bias_type;
+    set(p.description, CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(key, adds_bias));
+    if (adds_bias || key.has_sums) set(p.description, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(bias_type));
+    if (key.has_z) set(p.description, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, g.n);
+    set_pointers(p, key, bias, epilogue);
     // The layouts are of what stands in memory, seen in columns.
     p.b = g.transpose_b ? layout(g.a_type, g.k, g.n, g.ldb, n.count, n.step_b)
                         : layout(g.a_type, g.n, g.k, g.ldb, n.count, n.step_b);
@@ -182,7 +227,7 @@ class Library {
   std::mutex mutex_;
   cublasLtHandle_t handle_ = nullptr;
   Tensor workspace_;
-  std::map<Key, Prepared> prepared_;
+  std::map<Key, std::optional<Prepared>> prepared_;
 };
 
 Library& library(Device device) {
@@ -199,14 +244,17 @@ bool is_aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0
 }  // namespace
 
 template <DeviceType D>
-void GemmKernels<D>::run(Device device, const Gemm& g, const void* a, const void* b, void* c, const void* bias,
-                         const GemmBatch& batch) {
-  library(device).run({device.index,
-                       g,
-                       batch,
-                       g.a_type == DType::f32 && tf32_allowed(),
-                       {is_aligned(a), is_aligned(b), is_aligned(c), is_aligned(bias)}},
-                      a, b, c, bias);
+bool GemmKernels<D>::run(Device device, const Gemm& g, const void* a, const void* b, void* c, const void* bias,
+                         const GemmBatch& batch, const GemmEpilogue& epilogue) {
+  return library(device).run({device.index,
+                              g,
+                              batch,
+                              g.a_type == DType::f32 && tf32_allowed(),
+                              {is_aligned(a), is_aligned(b), is_aligned(c), is_aligned(g.bias ? bias : epilogue.sums)},
+                              epilogue.kind,
+                              epilogue.z != nullptr,
+                              epilogue.sums != nullptr},
+                             a, b, c, bias, epilogue);
 }
 template struct GemmKernels<DeviceType::cuda>;
 

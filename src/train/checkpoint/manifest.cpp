@@ -86,17 +86,22 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
                       "program",
                       path, j.at("format").dump(), kCheckpointFormat));
     }
-    static const std::vector<std::string> kFiles{"model.safetensors", "optimizer.safetensors", "ema.safetensors",
-                                                 "config.yaml", "state.json"};
+    static const std::vector<std::string> kFiles{
+        "model.safetensors", "optimizer.safetensors", "ema.safetensors", "config.yaml",
+        "state.json",        "config.json",           "tokenizer.json"};
+    static const std::vector<std::string> kOptional{"ema.safetensors", "config.json", "tokenizer.json"};
+    const auto is_in = [](const std::vector<std::string>& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
     Manifest manifest;
     for (const auto& [name, sums] : j.at("files").items()) {
-      if (std::find(kFiles.begin(), kFiles.end(), name) == kFiles.end()) {
+      if (!is_in(kFiles, name)) {
         bad_input("{}: file '{}' is none of a checkpoint's, expected {}", path, name, one_of(kFiles));
       }
       manifest.files.emplace_back(name, sums_of(sums, path));
     }
     for (const auto& name : kFiles) {
-      if (name != "ema.safetensors" && manifest.find(name) == nullptr) bad_input("{}: lacks {}", path, name);
+      if (!is_in(kOptional, name) && manifest.find(name) == nullptr) bad_input("{}: lacks {}", path, name);
       const auto* sums = manifest.find(name);
       if (sums != nullptr && name.ends_with(".safetensors") != (sums->header_bytes > 0)) {
         bad_input("{}: {}: 'header' is {}", path, name, sums->header_bytes > 0 ? "unexpected" : "missing");

@@ -53,6 +53,14 @@ std::map<std::string, Tensor> CheckpointReader::tensors(const std::string& file)
   return read_tensors(env_, path_of(file), &sums_of(file));
 }
 
+Companions CheckpointReader::companions() const {
+  Companions out;
+  for (const char* name : {"config.json", "tokenizer.json"}) {
+    if (has(name)) out[name] = text(name);
+  }
+  return out;
+}
+
 void CheckpointReader::verify() const {
   for (const auto& [file, sums] : manifest_.files) {
     if (file.ends_with(".safetensors")) {

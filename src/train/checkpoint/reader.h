@@ -23,6 +23,7 @@ class CheckpointReader {
   std::string text(const std::string& file) const;
   Position position() const;
   std::map<std::string, Tensor> tensors(const std::string& file) const;
+  Companions companions() const;  // config.json and tokenizer.json, where they are there
   // Everything, one tensor at a time; a value that is not finite is damage too.
   void verify() const;
   // Whether every file is there with the length it should have, without reading them: how a checkpoint that a killed

@@ -41,6 +41,7 @@ void quietly(const F& action) {
 uint64_t bytes_on_disk(const Snapshot& s) {
   constexpr uint64_t kBeside = 64 << 10, kBesideEachTensor = 512;  // headers, manifest, whole blocks
   uint64_t bytes = kBeside + s.config.size();
+  for (const auto& [name, text] : s.companions) bytes += text.size();
   for (const auto* tensors : {&s.model, &s.optimizer, &s.ema}) {
     for (const auto& [name, tensor] : *tensors) bytes += tensor.bytes() + 3 * name.size() + kBesideEachTensor;
   }
@@ -56,7 +57,7 @@ void CheckpointStore::fill(const std::string& folder, const Snapshot& s) {
   const auto add_tensors = [&](const char* name, const NamedTensors& tensors) {
     manifest.files.emplace_back(name, write_tensors(env_, folder + "/" + name, tensors, metadata));
   };
-  const auto add_text = [&](const char* name, const std::string& text) {
+  const auto add_text = [&](const std::string& name, const std::string& text) {
     FileChecksums sums;
     sums.bytes = text.size();
     sums.xxh3_128 = checksum128(text);
@@ -67,6 +68,7 @@ void CheckpointStore::fill(const std::string& folder, const Snapshot& s) {
   add_tensors("optimizer.safetensors", s.optimizer);
   if (!s.ema.empty()) add_tensors("ema.safetensors", s.ema);
   add_text("config.yaml", s.config);
+  for (const auto& [name, text] : s.companions) add_text(name, text);
   add_text("state.json", state_text(s.position));
   env_.write(folder + "/manifest.json", manifest_text(manifest));
 }
@@ -218,6 +220,7 @@ LoadedCheckpoint CheckpointStore::load(Env& env, const std::string& directory) {
   c.model = reader.tensors("model.safetensors");
   c.optimizer = reader.tensors("optimizer.safetensors");
   if (reader.has("ema.safetensors")) c.ema = reader.tensors("ema.safetensors");
+  c.companions = reader.companions();
   return c;
 }
 

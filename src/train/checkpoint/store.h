@@ -5,6 +5,7 @@
 //                             optimizer.safetensors   the optimizer's state
 //                             config.yaml             the run's configuration
 //                             state.json              position, best figures
+//                             config.json, tokenizer.json   of language models: with them, other programs can load it
 //                             manifest.json           checksums of all of these (manifest.h); written last
 //
 // The folder is filled under a name that begins with a dot, every file synced, then renamed; before it is removed it is
@@ -27,6 +28,7 @@ struct Snapshot {
   Position position;
   NamedTensors model, optimizer, ema;  // ema may be empty
   std::string config;                  // resolved YAML
+  Companions companions = {};          // files of the task's (a tokenizer)
 };
 
 // Bytes that a checkpoint of it takes, a little more rather than less.
@@ -37,6 +39,7 @@ struct LoadedCheckpoint {
   std::string directory;
   Position position;
   std::map<std::string, Tensor> model, optimizer, ema;
+  Companions companions;
 };
 
 class CheckpointStore {

@@ -68,6 +68,7 @@ void CheckpointWriter::begin(const Snapshot& snapshot, std::vector<int64_t> keep
   copy_tensors(snapshot.ema, copy_.ema);
   copy_.position = snapshot.position;
   copy_.config = snapshot.config;
+  copy_.companions = snapshot.companions;
   const auto work = [this, keep = std::move(keep_steps)] { return write(keep); };
   try {
     in_flight_ = std::async(std::launch::async, work);

@@ -54,7 +54,8 @@ struct Tiles {
 // Which head and which rows a block owns. Causal: the longest walks come first.
 struct BlockWork {
   int b, h, own0;
-  GFSA_DEVICE BlockWork(const Scores& c, int own_total, int own_rows, bool own_is_key) {
+  GFSA_DEVICE BlockWork(const Scores& c, int own_rows, bool own_is_key) {
+    const int own_total = own_is_key ? c.keys : c.rows;
     const uint32_t tiles = static_cast<uint32_t>((own_total + own_rows - 1) / own_rows);
     uint32_t tile = block_x() % tiles;
     const uint32_t head = block_x() / tiles;

@@ -15,13 +15,13 @@ struct ApplyArguments {
   bool own_is_key = false;
   HeadView<const T> own, other;  // q and k, or k and q
   HeadView<const T> x;           // beside other
-  InPlace<float> lse{};          // [B, H, rows], log2 of the sums of exp2: written by the first pass, read by others
-  HeadView<T> raw, y;            // null: not wanted
-  int factor_at = 0;             // f is this coefficient; 0: f is 1
+  InPlace<float> lse{};  // a number a head and row: log2 of the sums of exp2: written by the first pass, read by others
+  HeadView<T> raw, y;    // null: not wanted
+  int factor_at = 0;     // f is this coefficient; 0: f is 1
   Chain<const T> terms;
   int first_term = 0, end_term = 0;
-  Global<const float> mean{};  // [B, H, rows, D] or, if it is one for all rows, [B, H, 1, D]; null: none
-  int mean_rows = 0;
+  Global<const float> mean{};  // a VisibleMean; null: none
+  bool one_mean = false;
   bool accumulate = false;
 };
 

@@ -17,17 +17,18 @@ struct ApplyMatrix {
   GFSA_DEVICE void operator()(ApplyArguments<T> a) const {
     using Memory = Tiles<T, kColumns>;
     constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
-    const Scores& c = a.scores;
     const Memory tiles(1);
+    const BlockWork work(a.scores, tiles.own_rows, a.own_is_key);
+    const Scores c = a.scores.of(work.b);
     const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size);
-    const BlockWork work(c, own_total, tiles.own_rows, a.own_is_key);
+    if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b), b = work.b, h = work.h;
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
     const int own0 = work.own0 + static_cast<int>(warp()) * kWarpRows;
 
-    tiles.fetch_own(0, a.own.rows(b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(c, b, h), c.head_size, work.own0, own_total);
     if (range.begin < range.end) {
-      tiles.fetch_other(0, a.other.rows(b, h), c.head_size, range.begin, range.end);
+      tiles.fetch_other(0, a.other.rows(c, b, h), c.head_size, range.begin, range.end);
     }
     float acc[kColumns / 8][4];
     clear(acc);
@@ -38,7 +39,7 @@ struct ApplyMatrix {
     if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
     for (; at.other0 < range.end; at.other0 += kOther) {
       wait_for_tiles();
-      tiles.fetch_other(1, a.x.rows(b, h), c.head_size, at.other0, range.end);
+      tiles.fetch_other(1, a.x.rows(c, b, h), c.head_size, at.other0, range.end);
       float s[kOther / 8][4];
       clear(s);
       multiply_transposed(s, tiles.mine(0), tiles.others, kStep, columns);
@@ -52,7 +53,7 @@ struct ApplyMatrix {
       operand.take(s, tiles.operand);
       wait_for_tiles();
       if (at.other0 + kOther < range.end) {
-        tiles.fetch_other(0, a.other.rows(b, h), c.head_size, at.other0 + kOther, range.end);
+        tiles.fetch_other(0, a.other.rows(c, b, h), c.head_size, at.other0 + kOther, range.end);
       }
       multiply(acc, operand, tiles.others + Memory::kOtherElements, kStep, columns);
     }
@@ -60,7 +61,7 @@ struct ApplyMatrix {
     if constexpr (kFirst) {
       float sums[2];
       softmax.finish(acc, sums);
-      const int64_t first = (int64_t{b} * c.heads + h) * c.rows;
+      const int64_t first = c.head_row(b, h);
       if (a.lse != nullptr && lane() % 4 == 0) {
         for (int half = 0; half < 2; ++half) {
           const int row = own0 + fragment_row(2 * half);
@@ -68,31 +69,30 @@ struct ApplyMatrix {
         }
       }
     }
-    finish(a, acc, b, h, own0, own_total);
+    finish(a, c, acc, b, h, own0, own_total);
   }
 
  private:
-  GFSA_DEVICE static void finish(const ApplyArguments<T>& a, float (&acc)[kColumns / 8][4], int b, int h, int own0,
-                                 int end) {
-    const Scores& c = a.scores;
+  GFSA_DEVICE static void finish(const ApplyArguments<T>& a, const Scores& c, float (&acc)[kColumns / 8][4], int b,
+                                 int h, int own0, int end) {
     const int size = c.head_size;
     if (a.raw.data != nullptr) {
-      store_rows<kColumns / 8, T>(acc, a.raw.rows(b, h), own0, end, size);
+      store_rows<kColumns / 8, T>(acc, a.raw.rows(c, b, h), own0, end, size);
     }
     if (a.y.data == nullptr) return;
     if (a.factor_at > 0) scale_all(acc, c.c(h, a.factor_at));
     for (int t = a.first_term; t < a.end_term; ++t) {
-      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(t, b, h), own0, end, size);
+      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(c, t, b, h), own0, end, size);
     }
     if (a.mean != nullptr) {
-      const int64_t head = (int64_t{b} * c.heads + h) * a.mean_rows * size;
-      const Rows<const float> mean{a.mean + head, a.mean_rows == 1 ? 0 : size, size % 4 == 0};
+      const int64_t head = a.one_mean ? int64_t{b} * c.heads + h : c.head_row(b, h);
+      const Rows<const float> mean{a.mean + head * size, a.one_mean ? 0 : size, size % 4 == 0};
       add_rows<kColumns / 8, const float>(acc, c.c(h, -1), mean, own0, end, size);
     }
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(b, h), own0, end, size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c, b, h), own0, end, size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(b, h), own0, end, size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(c, b, h), own0, end, size);
   }
 };
 
@@ -104,27 +104,28 @@ struct ScoreGradient {
 
   GFSA_DEVICE void operator()(GradientArguments<T> a) const {
     constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
-    const Scores& c = a.scores;
     const Memory tiles(1 + a.own_slots);
+    const BlockWork work(a.scores, tiles.own_rows, a.own_is_key);
+    const Scores c = a.scores.of(work.b);
     const int own_total = a.own_is_key ? c.keys : c.rows, columns = padded_columns(c.head_size), k = c.degree;
-    const BlockWork work(c, own_total, tiles.own_rows, a.own_is_key);
+    if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b), b = work.b, h = work.h;
     const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
     const bool resident = a.own_slots == k;
     // What a step multiplies: t = k - 1 .. 0 are the terms of dM, -1 the scores.
     const auto fetch = [&](int t, int first, int slot) {
       if (t < 0) {
-        tiles.fetch_other(slot, a.other.rows(b, h), c.head_size, first, range.end);
+        tiles.fetch_other(slot, a.other.rows(c, b, h), c.head_size, first, range.end);
         return;
       }
-      tiles.fetch_other(slot, a.other_chain.rows(t, b, h), c.head_size, first, range.end);
+      tiles.fetch_other(slot, a.other_chain.rows(c, t, b, h), c.head_size, first, range.end);
       if (!resident) {
-        tiles.fetch_own(1 + slot, a.own_chain.rows(t, b, h), c.head_size, work.own0, own_total);
+        tiles.fetch_own(1 + slot, a.own_chain.rows(c, t, b, h), c.head_size, work.own0, own_total);
       }
     };
-    tiles.fetch_own(0, a.own.rows(b, h), c.head_size, work.own0, own_total);
+    tiles.fetch_own(0, a.own.rows(c, b, h), c.head_size, work.own0, own_total);
     for (int t = 0; resident && t < k; ++t) {
-      tiles.fetch_own(1 + t, a.own_chain.rows(t, b, h), c.head_size, work.own0, own_total);
+      tiles.fetch_own(1 + t, a.own_chain.rows(c, t, b, h), c.head_size, work.own0, own_total);
     }
     if (range.begin < range.end) fetch(k - 1, range.begin, 0);
 
@@ -160,9 +161,9 @@ struct ScoreGradient {
     copy_async_wait_all();
     scale_all(acc, c.scale);
     if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(b, h), at.own0, own_total, c.head_size);
+      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c, b, h), at.own0, own_total, c.head_size);
     }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(b, h), at.own0, own_total, c.head_size);
+    store_rows<kColumns / 8, T>(acc, a.y.rows(c, b, h), at.own0, own_total, c.head_size);
   }
 };
 
@@ -195,11 +196,11 @@ struct BiasGradient {
     const auto fetch = [&](int u, int t, int slot) {
       const int b = batch_of(u), h = head_of(u), size = c.head_size;
       if (t < 0) {
-        tiles.fetch_other(slot, g.other.rows(b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own.rows(b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other.rows(c, b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own.rows(c, b, h), size, block0, c.rows);
       } else {
-        tiles.fetch_other(slot, g.other_chain.rows(t, b, h), size, other0, c.keys);
-        tiles.fetch_own(slot, g.own_chain.rows(t, b, h), size, block0, c.rows);
+        tiles.fetch_other(slot, g.other_chain.rows(c, t, b, h), size, other0, c.keys);
+        tiles.fetch_own(slot, g.own_chain.rows(c, t, b, h), size, block0, c.rows);
       }
     };
     float sum[kOther / 8][4];

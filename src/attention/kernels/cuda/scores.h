@@ -12,32 +12,6 @@ namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 inline constexpr float kLog2E = 1.44269504088896341f;
 
-// Heads in memory: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d.
-template <class T>
-struct HeadView {
-  Global<T> data{};
-  int64_t batch_step = 0, head_step = 0, row_step = 0;
-  bool aligned = false;  // as in Rows
-
-  GFSA_DEVICE Rows<T> rows(int b, int h) const { return {data + (b * batch_step + h * head_step), row_step, aligned}; }
-};
-
-// D_0, D_1, ... or T_1, T_2, ...: all but one stand one after the other in one tensor.
-template <class T>
-struct Chain {
-  HeadView<T> alone;
-  int alone_at = 0;  // which one of them that is: the first or the last
-  HeadView<T> others;
-  int64_t between = 0;
-
-  GFSA_DEVICE Rows<T> rows(int t, int b, int h) const {
-    if (t == alone_at) return alone.rows(b, h);
-    Rows<T> rows = others.rows(b, h);
-    rows.data += (t - (alone_at == 0 ? 1 : 0)) * between;
-    return rows;
-  }
-};
-
 struct Scores {
   int heads = 0, rows = 0, keys = 0, head_size = 0, degree = 1;
   float scale = 1;  // of q k^T
@@ -47,9 +21,27 @@ struct Scores {
   Global<const float> bias{};       // or null; steps are 0 where it is shared
   int64_t bias_batch_step = 0, bias_head_step = 0, bias_row_step = 0;
   Global<const float> coefficients{};  // [H, degree + 2] or null: softmax
+  Global<const int64_t> offsets{};     // [B + 1]: packed sequences, in tensors whose rows are all of theirs; or null
+  int total = 0;                       // rows of these tensors
+  int row0 = 0;                        // the first one of the sequence; 0: not packed, or not of() one sequence
   float dropout = 0, kept_factor = 1;  // of M; 0: none
   DrawsOfStep draws{};
+  bool dropout_by_length = false;  // elements are counted as in a matrix of the sample's own length
 
+  // What a block works with that has chosen sequence b: rows and keys, so far the most that one has, are its own.
+  GFSA_DEVICE Scores of(int b, Where where = Where::current()) const {
+    Scores own = *this;
+    if (offsets == nullptr) return own;
+    const int64_t first = load(offsets, b, where), end = load(offsets, int64_t{b} + 1, where);
+    own.row0 = first < 0 ? 0 : first > total ? total : static_cast<int>(first);
+    const int most = total - own.row0 < rows ? total - own.row0 : rows;
+    own.rows = own.keys = end <= own.row0 ? 0 : end - own.row0 > most ? most : static_cast<int>(end - own.row0);
+    return own;
+  }
+  // Row 0 of a head in what has one number, or vector, a head and row: [B, H, rows], packed [H, total].
+  GFSA_DEVICE int64_t head_row(int b, int h) const {
+    return offsets == nullptr ? (int64_t{b} * heads + h) * rows : int64_t{h} * total + row0;
+  }
   // Keys at or beyond it are hidden.
   GFSA_DEVICE int length(int b, Where where = Where::current()) const {
     if (lengths == nullptr) return keys;
@@ -69,13 +61,43 @@ struct Scores {
   }
   // 0, or 1 / (1 - p).
   GFSA_DEVICE float dropout_factor(int b, int h, int i, int j, Where where = Where::current()) const {
-    const uint64_t index = dropout_index(h, i, j);
+    const int64_t n = dropout_by_length ? length(b, where) : 0;
+    const uint64_t index = n > 0 ? static_cast<uint64_t>((h * n + i) * n + j) : dropout_index(h, i, j);
     return keeps(draws.now(where).at(b, index / 4), index) ? kept_factor : 0.0f;
   }
   // Picked without an address, so that the numbers stay in registers.
   GFSA_DEVICE bool keeps(const std::array<uint32_t, 4>& numbers, uint64_t index) const {
     const uint32_t low = index % 2 == 0 ? numbers[0] : numbers[1], high = index % 2 == 0 ? numbers[2] : numbers[3];
     return uniform_from_bits(index % 4 < 2 ? low : high) >= dropout;
+  }
+};
+
+// Heads in memory: element (b, h, i, d) stands at b batch_step + h head_step + i row_step + d; of packed sequences,
+// whose batch_step is 0, i counts from the sequence's first row.
+template <class T>
+struct HeadView {
+  Global<T> data{};
+  int64_t batch_step = 0, head_step = 0, row_step = 0;
+  bool aligned = false;  // as in Rows
+
+  GFSA_DEVICE Rows<T> rows(const Scores& c, int b, int h) const {
+    return {data + (b * batch_step + h * head_step + c.row0 * row_step), row_step, aligned};
+  }
+};
+
+// D_0, D_1, ... or T_1, T_2, ...: all but one stand one after the other in one tensor.
+template <class T>
+struct Chain {
+  HeadView<T> alone;
+  int alone_at = 0;  // which one of them that is: the first or the last
+  HeadView<T> others;
+  int64_t between = 0;
+
+  GFSA_DEVICE Rows<T> rows(const Scores& c, int t, int b, int h) const {
+    if (t == alone_at) return alone.rows(c, b, h);
+    Rows<T> rows = others.rows(c, b, h);
+    rows.data += (t - (alone_at == 0 ? 1 : 0)) * between;
+    return rows;
   }
 };
 
@@ -160,7 +182,7 @@ struct RowValues {
 
   RowValues() = default;
   GFSA_DEVICE RowValues(Global<const float> all, const Scores& c, const Place& at, Where where = Where::current())
-      : values(all + (int64_t{at.b} * c.heads + at.h) * c.rows) {
+      : values(all + c.head_row(at.b, at.h)) {
     if (at.own_is_key) return;
     GFSA_UNROLL
     for (int half = 0; half < 2; ++half) {
@@ -194,6 +216,8 @@ inline Scores scores_of(const kernels::Problem& p) {
   c.degree = static_cast<int>(p.degree);
   c.scale = static_cast<float>(p.scale);
   c.causal = p.causal;
+  if (p.offsets) c.offsets = static_cast<const int64_t*>(p.offsets.data<int64_t>());
+  c.total = static_cast<int>(p.q.dim(1));
   if (p.lengths) c.lengths = static_cast<const int64_t*>(p.lengths.data<int64_t>());
   if (p.keep) c.keep = static_cast<const bool*>(p.keep.data<bool>());
   if (p.bias) {
@@ -206,6 +230,7 @@ inline Scores scores_of(const kernels::Problem& p) {
   c.dropout = static_cast<float>(p.dropout);
   c.kept_factor = static_cast<float>(1 / (1 - p.dropout));
   c.draws = {p.dropout_key, p.sample0};
+  c.dropout_by_length = p.dropout_by_length;
   return c;
 }
 
@@ -217,17 +242,12 @@ HeadView<T> view_at(std::remove_const_t<T>* data, int64_t batch_step, int64_t he
                        head_step % kElements == 0 && row_step % kElements == 0 && head_size % kElements == 0;
   return {static_cast<T*>(data), batch_step, head_step, row_step, aligned};
 }
-// Of [B, N, H D].
+// Of [B, N, H D]. Packed sequences share their tensor: B is 1.
 template <class T>
 HeadView<T> view_of(const Tensor& x, int64_t head_size) {
   if (!x) return {};
-  return view_at<T>(x.data<std::remove_const_t<T>>(), x.strides()[0], head_size, x.strides()[1], head_size);
-}
-// Of [B, H, N, D], contiguous; `heads` of [n, B, H, N, D] give the first one.
-template <class T>
-HeadView<T> view_of_heads(const Tensor& x, int64_t heads, int64_t rows, int64_t head_size) {
-  if (!x) return {};
-  return view_at<T>(x.data<std::remove_const_t<T>>(), heads * rows * head_size, rows * head_size, head_size, head_size);
+  return view_at<T>(x.data<std::remove_const_t<T>>(), x.dim(0) > 1 ? x.strides()[0] : 0, head_size, x.strides()[1],
+                    head_size);
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -13,9 +13,10 @@ constexpr int kThreads = 128, kChunk = 64;
 struct InverseCounts {
   static constexpr const char* kName = "attention_inverse_counts";
   static constexpr int kMaxThreads = kThreads;
-  GFSA_DEVICE void operator()(Scores c, int rows, int64_t n, Global<float> inverse) const {
+  GFSA_DEVICE void operator()(Scores all, int rows, int64_t n, Global<float> inverse) const {
     if (global_x() >= n) return;
     const int b = static_cast<int>(global_x() / rows), i = static_cast<int>(global_x() % rows);
+    const Scores c = all.of(b);
     const int length = c.length(b), end = c.causal && i + 1 < length ? i + 1 : length;
     int count = end;
     if (c.keep != nullptr) {
@@ -37,8 +38,9 @@ struct Work {
 };
 
 // What row r counts in the sums: in U^T x the share of a key in row r, in U x whether key r may be seen.
-GFSA_DEVICE float weight(const Scores& c, Global<const float> inverse, int b, int r, int length, bool transposed) {
-  if (transposed) return load(inverse, c.causal ? int64_t{b} * c.rows + r : b);
+GFSA_DEVICE float weight(const Scores& c, Global<const float> inverse, int rows, int b, int r, int length,
+                         bool transposed) {
+  if (transposed) return load(inverse, c.causal ? int64_t{b} * rows + r : b);
   return r < length && c.is_kept(b, r) ? 1.0f : 0.0f;
 }
 
@@ -46,17 +48,18 @@ template <class T>
 struct ChunkSums {
   static constexpr const char* kName = "attention_mean_chunk_sums";
   static constexpr int kMaxThreads = kThreads;
-  GFSA_DEVICE void operator()(Scores c, HeadView<const T> x, Global<const float> inverse, Global<float> sums,
+  GFSA_DEVICE void operator()(Scores all, HeadView<const T> x, Global<const float> inverse, Global<float> sums,
                               int chunks, bool transposed, bool value_only) const {
-    const Work work(c, chunks);
+    const Work work(all, chunks);
+    const Scores c = all.of(work.b);
     if (value_only && c.c(work.h, -1) == 0) return;
     const int first = work.chunk * kChunk, end = first + kChunk < c.rows ? first + kChunk : c.rows;
     const int length = c.length(work.b);
     for (int d = static_cast<int>(thread_x()); d < c.head_size; d += kThreads) {
       float sum = 0;
       for (int r = first; r < end; ++r) {
-        const float w = weight(c, inverse, work.b, r, length, transposed);
-        if (w != 0) sum += w * as_float(load(x.rows(work.b, work.h).data, r * x.row_step + d));
+        const float w = weight(c, inverse, all.rows, work.b, r, length, transposed);
+        if (w != 0) sum += w * as_float(load(x.rows(c, work.b, work.h).data, r * x.row_step + d));
       }
       store(sums, int64_t{block_x()} * c.head_size + d, sum);
     }
@@ -67,9 +70,10 @@ template <class T>
 struct ChunkMeans {
   static constexpr const char* kName = "attention_mean";
   static constexpr int kMaxThreads = kThreads;
-  GFSA_DEVICE void operator()(Scores c, HeadView<const T> x, Global<const float> inverse, Global<const float> sums,
+  GFSA_DEVICE void operator()(Scores all, HeadView<const T> x, Global<const float> inverse, Global<const float> sums,
                               Global<float> y, int chunks, bool one_row, bool transposed, bool value_only) const {
-    const Work work(c, one_row ? 1 : chunks);
+    const Work work(all, one_row ? 1 : chunks);
+    const Scores c = all.of(work.b);
     if (value_only && c.c(work.h, -1) == 0) return;
     const int b = work.b, h = work.h, first = work.chunk * kChunk;
     const int count = first + kChunk < c.rows ? kChunk : c.rows - first, length = c.length(b);
@@ -87,12 +91,12 @@ struct ChunkMeans {
       for (int step = 0; step < count; ++step) {
         const int r = transposed ? first + count - 1 - step : first + step;
         if (c.causal) {
-          const float w = weight(c, inverse, b, r, length, transposed);
-          if (w != 0) sum += w * as_float(load(x.rows(b, h).data, r * x.row_step + d));
+          const float w = weight(c, inverse, all.rows, b, r, length, transposed);
+          if (w != 0) sum += w * as_float(load(x.rows(c, b, h).data, r * x.row_step + d));
         }
         const float factor =
-            transposed ? weight(c, inverse, b, r, length, false) : load(inverse, int64_t{b} * c.rows + r);
-        store(y, (head * c.rows + r) * c.head_size + d, factor * sum);
+            transposed ? weight(c, inverse, all.rows, b, r, length, false) : load(inverse, int64_t{b} * all.rows + r);
+        store(y, (c.head_row(b, h) + r) * c.head_size + d, factor * sum);
       }
     }
   }
@@ -105,8 +109,9 @@ VisibleMean visible_mean(const kernels::Problem& p, const Tensor& x, bool transp
   const Device device = p.q.device();
   const int64_t chunks = (p.rows + kChunk - 1) / kChunk, heads = p.batch * p.heads, counts = p.causal ? p.rows : 1;
   const bool one_row = !p.causal && !transposed;
-  VisibleMean mean{.values = {}, .rows = one_row ? 1 : p.rows};
-  mean.values = Tensor::empty({p.batch, p.heads, mean.rows, p.head_size}, DType::f32, device);
+  VisibleMean mean{.values = {}, .one = one_row};
+  const int64_t values = one_row ? heads : p.q.dim(0) * p.heads * p.q.dim(1);
+  mean.values = Tensor::empty({values, p.head_size}, DType::f32, device);
   const Tensor inverse = Tensor::empty({p.batch, counts}, DType::f32, device);
   const Tensor sums = Tensor::empty({p.batch, p.heads, chunks, p.head_size}, DType::f32, device);
   const auto how = [](int64_t blocks) {

@@ -7,11 +7,12 @@
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 struct VisibleMean {
-  Tensor values;     // [B, H, rows, D] f32
-  int64_t rows = 0;  // as many as the matrix has, or 1: the same for all
+  Tensor values;     // f32: a vector of D numbers a head and row (Scores::head_row), or [B, H, D]:
+  bool one = false;  // the same for all rows
 };
 
-// x: [B, rows, H D]. `value_only`: heads whose coefficient cu is 0 are left out, their values are not to be read.
+// x: [B, rows, H D], packed [1, N, H D]. `value_only`: heads whose coefficient cu is 0 are left out, their values are
+// not to be read.
 VisibleMean visible_mean(const kernels::Problem& p, const Tensor& x, bool transposed, bool value_only);
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

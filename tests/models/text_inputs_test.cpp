@@ -1,0 +1,362 @@
+// What language models do with their inputs: padding, packing, positions, rows, dropout, recomputation, devices.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "autograd/autograd.h"
+#include "models/text_case.h"
+#include "ops/cross_entropy.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+#include "support/op_case.h"
+
+namespace gfsa::test {
+namespace {
+
+constexpr auto kClasses = TextHead::classification;
+constexpr auto kMasked = TextHead::masked_lm;
+constexpr auto kCausal = TextHead::causal_lm;
+
+struct Family {
+  const char* name;
+  TextHead head;
+};
+const Family kFamilies[] = {{"bert", kClasses},   {"bert", kMasked},   {"roberta", kClasses}, {"roberta", kMasked},
+                            {"albert", kClasses}, {"albert", kMasked}, {"gpt2", kCausal}};
+
+std::string tiny(const Family& f, const std::string& more = "") {
+  return fmt::format("{{name: {}, width: 16, depth: 2, heads: 2, mlp_width: 24, vocabulary: 29, positions: 12{}{}}}",
+                     f.name, f.name == std::string("albert") ? ", embedding_width: 8" : "", more);
+}
+constexpr const char* kFilter = "{variant: gfsa, K: 3, w0: 0.05}";
+
+const std::vector<int64_t> kLengths{5, 1, 8, 3};
+
+// Texts of kLengths, side by side, with what padded and packed batches need of them.
+struct Texts {
+  std::vector<int64_t> ids, segments, positions, offsets{0};
+  Texts() {
+    for (size_t s = 0; s < kLengths.size(); ++s) {
+      for (int64_t i = 0; i < kLengths[s]; ++i) {
+        ids.push_back((7 * static_cast<int64_t>(ids.size()) + 3) % 29);
+        segments.push_back(i > 2 ? 1 : 0);
+        positions.push_back(i);
+      }
+      offsets.push_back(static_cast<int64_t>(ids.size()));
+    }
+  }
+  TextInputs packed(Device device = {}) const {
+    const auto n = static_cast<int64_t>(ids.size());
+    TextInputs in;
+    in.ids = Tensor::from<int64_t>({1, n}, ids).to(device);
+    in.segments = Tensor::from<int64_t>({1, n}, segments).to(device);
+    in.positions = Tensor::from<int64_t>({1, n}, positions).to(device);
+    in.offsets = Tensor::from<int64_t>({static_cast<int64_t>(offsets.size())}, offsets).to(device);
+    in.longest = 8;
+    return in;
+  }
+  // `width` tokens a row, of which kLengths are real; rows: those of real tokens, in the order of the packed ones.
+  TextInputs padded(int64_t width, Device device = {}) const {
+    const auto b = static_cast<int64_t>(kLengths.size());
+    std::vector<int64_t> padded_ids(static_cast<size_t>(b * width), 0), padded_segments = padded_ids, rows;
+    for (int64_t s = 0; s < b; ++s) {
+      for (int64_t i = 0; i < kLengths[static_cast<size_t>(s)]; ++i) {
+        const auto to = static_cast<size_t>(s * width + i);
+        const auto from = static_cast<size_t>(offsets[static_cast<size_t>(s)] + i);
+        padded_ids[to] = ids[from];
+        padded_segments[to] = segments[from];
+        rows.push_back(s * width + i);
+      }
+    }
+    TextInputs in;
+    in.ids = Tensor::from<int64_t>({b, width}, padded_ids).to(device);
+    in.segments = Tensor::from<int64_t>({b, width}, padded_segments).to(device);
+    in.lengths = Tensor::from<int64_t>({b}, kLengths).to(device);
+    in.rows = Tensor::from<int64_t>({static_cast<int64_t>(rows.size())}, rows).to(device);
+    return in;
+  }
+  TextInputs alone(size_t s) const {
+    const int64_t n = kLengths[s];
+    const auto cut = [&](const std::vector<int64_t>& all) {
+      const auto first = all.begin() + offsets[s];
+      return Tensor::from<int64_t>({1, n}, std::vector<int64_t>(first, first + n));
+    };
+    TextInputs in;
+    in.ids = cut(ids);
+    in.segments = cut(segments);
+    return in;
+  }
+};
+
+std::vector<double> logits(const TextSubject& s, const TextInputs& in) {
+  const NoGrad guard;
+  return s.model->forward(in, s.context).to_vector<double>();
+}
+
+// Each text alone, all of them padded (a little, a lot), all of them packed: the same logits.
+TEST(TextInputs, PaddingAndPackingChangeNothing) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    SCOPED_TRACE(fmt::format("{} {}", f.name, static_cast<int>(f.head)));
+    const TextSubject s(tiny(f), kFilter, f.head, 3, DType::f64);
+    std::vector<double> expected;
+    for (size_t i = 0; i < kLengths.size(); ++i) {
+      for (const double x : logits(s, texts.alone(i))) expected.push_back(x);
+    }
+    expect_close(logits(s, texts.padded(8)), expected, 1e-12, "padded to the longest");
+    expect_close(logits(s, texts.padded(12)), expected, 1e-12, "padded to all positions");
+    expect_close(logits(s, texts.packed()), expected, 1e-12, "packed");
+  }
+}
+
+TEST(TextInputs, GradientsOfPackedAndPaddedTextsAgree) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    SCOPED_TRACE(f.name);
+    const TextSubject a(tiny(f), kFilter, f.head, 3, DType::f64), b(tiny(f), kFilter, f.head, 3, DType::f64);
+    const auto run = [&](const TextSubject& s, const TextInputs& in) {
+      const Tensor y = s.model->forward(in, s.context);
+      std::vector<int64_t> targets;
+      for (int64_t i = 0; i < y.dim(0); ++i) targets.push_back(i % y.dim(1));
+      backward(cross_entropy(y, Tensor::from<int64_t>({y.dim(0)}, targets)));
+    };
+    run(a, texts.padded(8));
+    run(b, texts.packed());
+    for (const Parameter& p : a.store.parameters()) {
+      expect_close(b.store.find(p.name)->grad_buffer, p.grad_buffer.to_vector<double>(), 1e-11, p.name);
+    }
+  }
+}
+
+TEST(TextInputs, WhatIsLeftOutIsZerosAndCounting) {
+  for (const Family& f : kFamilies) {
+    const TextSubject s(tiny(f), kFilter, f.head, 3);
+    TextInputs in;
+    in.ids = Tensor::from<int64_t>({2, 3}, {4, 9, 1, 8, 8, 2});
+    TextInputs all = in;
+    all.segments = Tensor::zeros({2, 3}, DType::i64);
+    all.positions = Tensor::from<int64_t>({2, 3}, {0, 1, 2, 0, 1, 2});
+    all.lengths = Tensor::from<int64_t>({2}, {3, 3});
+    all.rows = Tensor::from<int64_t>({6}, {0, 1, 2, 3, 4, 5});
+    EXPECT_EQ(logits(s, in), logits(s, all)) << f.name;
+  }
+}
+
+TEST(TextInputs, OnlyTheWantedRowsGetLogits) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    if (f.head == kClasses) continue;
+    const TextSubject s(tiny(f), kFilter, f.head, 0);
+    TextInputs in = texts.packed();
+    const auto all = logits(s, in);
+    in.rows = Tensor::from<int64_t>({3}, {11, 0, 11});
+    const auto some = logits(s, in);
+    ASSERT_EQ(some.size(), 3u * 29);
+    std::vector<double> expected;
+    for (const int64_t row : {11, 0, 11})
+      expected.insert(expected.end(), all.begin() + row * 29, all.begin() + (row + 1) * 29);
+    expect_close(some, expected, 1e-6, f.name);
+  }
+}
+
+TEST(TextInputs, HiddenStatesAreWhatTheHeadReads) {
+  const Texts texts;
+  for (const char* family : {"bert", "albert"}) {
+    // The classifier's first product shows all of its input: the identity, with small numbers, which tanh leaves alone.
+    TextSubject s(tiny({family, kClasses}, ", dropout: 0"), kFilter, kClasses, 16, DType::f64);
+    for (const Parameter& p : s.store.parameters()) {
+      if (p.name.find("pooler") == std::string::npos && p.name.find("classifier") == std::string::npos) continue;
+      p.value.fill(0);
+      for (int64_t i = 0; p.shape.rank() == 2 && i < 16; ++i)
+        p.value.data<double>()[i * 17] = p.name.starts_with("classifier") ? 1e6 : 1e-6;
+    }
+    const NoGrad guard;
+    const auto all = s.model->hidden(texts.padded(8), s.context).to_vector<double>();
+    const auto packed = s.model->hidden(texts.packed(), s.context).to_vector<double>();
+    std::vector<double> first, first_packed;
+    for (size_t i = 0; i < kLengths.size(); ++i) {
+      first.insert(first.end(), all.begin() + static_cast<int64_t>(i) * 8 * 16,
+                   all.begin() + static_cast<int64_t>(i) * 8 * 16 + 16);
+      first_packed.insert(first_packed.end(), packed.begin() + texts.offsets[i] * 16,
+                          packed.begin() + texts.offsets[i] * 16 + 16);
+    }
+    expect_close(logits(s, texts.padded(8)), first, 1e-10, family);
+    expect_close(logits(s, texts.packed()), first_packed, 1e-10, family);
+  }
+}
+
+TEST(TextInputs, SequencesThatAreTooLongOrWithoutPositions) {
+  const TextSubject s(tiny(kFamilies[0]), "softmax", kClasses, 3);
+  TextInputs in;
+  in.ids = Tensor::zeros({1, 13}, DType::i64);
+  expect_error([&] { s.model->forward(in, s.context); }, {"13 tokens, but there are embeddings for 12 positions"});
+  TextInputs packed = Texts().packed();
+  packed.positions = {};
+  expect_error([&] { s.model->forward(packed, s.context); }, {"packed sequences need positions"});
+}
+
+// Every place that drops: the loss changes with each of them, from step to step, and not in evaluation.
+TEST(TextDropout, ActsInTrainingAndDiffersFromStepToStep) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    SCOPED_TRACE(f.name);
+    const std::string head = f.head == kCausal ? "" : ", head_dropout: ";
+    const auto none = head.empty() ? head : head + "0";
+    const TextSubject still(tiny(f, ", dropout: 0" + none), kFilter, f.head, 3);
+    const auto expected = logits(still, texts.padded(8));
+    struct Place {
+      std::string model, attention;
+    };
+    std::vector<Place> places{
+        {", dropout: 0.4" + none, kFilter},
+        {", dropout: 0" + none, "{variant: gfsa, K: 3, w0: 0.05, dropout: 0.4, dropout_order: dropout_first}"}};
+    if (f.head == kClasses) places.push_back({", dropout: 0, head_dropout: 0.4", kFilter});
+    for (const Place& place : places) {
+      SCOPED_TRACE(place.model + " " + place.attention);
+      TextSubject s(tiny(f, place.model), place.attention, f.head, 3);
+      EXPECT_EQ(logits(s, texts.padded(8)), expected) << "evaluation";
+      s.context.training = true;
+      const auto first = logits(s, texts.padded(8));
+      EXPECT_EQ(first, logits(s, texts.padded(8)));
+      s.context.step = 1;
+      const auto second = logits(s, texts.padded(8));
+      EXPECT_NE(first, expected);
+      EXPECT_NE(first, second);
+    }
+  }
+}
+
+// The shared layer of ALBERT must not drop the same elements each time that it is used. Made so that a layer's output
+// is the pattern of what it drops: huge biases that are dropped, next to which its input is nothing.
+TEST(TextDropout, AlbertDropsAnewInEveryLayer) {
+  const std::string layer = "albert.encoder.albert_layer_groups.0.albert_layers.0.";
+  for (const bool of_attention : {false, true}) {
+    std::vector<std::vector<double>> outputs;
+    for (const int depth : {1, 2}) {
+      TextSubject s(fmt::format("{{name: albert, width: 16, depth: {}, heads: 4, mlp_width: 24, vocabulary: 29, "
+                                "positions: 12, dropout: {}}}",
+                                depth, of_attention ? 0 : 0.5),
+                    fmt::format("{{dropout: {}}}", of_attention ? 0.5 : 0), kMasked, 0);
+      for (const Parameter& p : s.store.parameters()) {
+        if (!p.name.starts_with(layer)) continue;
+        p.value.fill(p.name.ends_with("orm.weight") ? 1 : 0);  // a norm of what is normalised already changes nothing
+      }
+      const auto set = [&](const std::string& name, auto value_at) {
+        const Tensor& value = s.store.find(layer + name)->value;
+        for (int64_t i = 0; i < value.numel(); ++i) value.data<float>()[i] = static_cast<float>(value_at(i));
+      };
+      if (of_attention) {
+        set("attention.value.bias", [](int64_t i) { return 1e5 * spread(1, i); });
+        set("attention.dense.weight", [](int64_t i) { return i % 17 == 0 ? 1 : 0; });
+      } else {
+        set("attention.dense.bias", [](int64_t i) { return 1e5 * spread(1, i); });
+      }
+      s.context.training = true;
+      const NoGrad guard;
+      outputs.push_back(s.model->hidden(Texts().padded(8), s.context).to_vector<double>());
+    }
+    double difference = 0;
+    for (size_t i = 0; i < outputs[0].size(); ++i)
+      difference += std::abs(outputs[0][i] - outputs[1][i]) / static_cast<double>(outputs[0].size());
+    EXPECT_GT(difference, 0.1) << of_attention;
+  }
+}
+
+TEST(TextModels, RecomputedLayersGiveTheSameBits) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    const auto gradients = [&](const std::string& more) {
+      auto s =
+          std::make_unique<TextSubject>(tiny(f, ", dropout: 0.1" + more),
+                                        "{variant: gfsa, K: 3, dropout: 0.1, dropout_order: dropout_first}", f.head, 3);
+      s->context.training = true;
+      backward(sum(s->model->forward(texts.padded(8), s->context)));
+      return s;
+    };
+    const auto plain = gradients(""), again = gradients(", checkpoint_blocks: true");
+    for (const Parameter& p : plain->store.parameters())
+      expect_same_bits(p.grad_buffer, again->store.find(p.name)->grad_buffer, p.name);
+  }
+}
+
+TEST(TextModels, OtherDevicesComputeTheSame) {
+  const Texts texts;
+  for (const Device device : other_devices()) {
+    for (const Family& f : {kFamilies[0], kFamilies[5], kFamilies[6]}) {
+      SCOPED_TRACE(device.text() + " " + f.name);
+      const auto run = [&](Device on, bool packed) {
+        auto s = std::make_unique<TextSubject>(tiny(f, ", dropout: 0.1"),
+                                               "{variant: gfsa, K: 3, dropout: 0.1, dropout_order: dropout_first}",
+                                               f.head, 3, DType::f32, on);
+        s->context.training = true;
+        const Tensor y = s->model->forward(packed ? texts.packed(on) : texts.padded(8, on), s->context);
+        std::vector<int64_t> targets;
+        for (int64_t i = 0; i < y.dim(0); ++i) targets.push_back(i % y.dim(1));
+        backward(cross_entropy(y, Tensor::from<int64_t>({y.dim(0)}, targets).to(on)));
+        return std::pair(y.detach().to(Device{}), std::move(s));
+      };
+      for (const bool packed : {false, true}) {
+        const auto [expected, cpu] = run({}, packed);
+        const auto [found, there] = run(device, packed);
+        expect_close(found, expected.to_vector<double>(), 1e-5, "logits");
+        for (const Parameter& p : cpu->store.parameters()) {
+          expect_close(there->store.find(p.name)->grad_buffer.to(Device{}), p.grad_buffer.to_vector<double>(), 1e-4,
+                       p.name);
+        }
+      }
+    }
+  }
+}
+
+// bf16 between the matrix products; weights, residual stream and logits in f32.
+TEST(TextModels, Bf16StaysNearF32) {
+  const Texts texts;
+  for (const Family& f : kFamilies) {
+    TextSubject s(tiny(f), kFilter, f.head, 3);
+    const auto expected = logits(s, texts.padded(8));
+    s.context.compute = DType::bf16;
+    const NoGrad guard;
+    const Tensor y = s.model->forward(texts.padded(8), s.context);
+    EXPECT_EQ(y.dtype(), DType::f32);
+    expect_close(y, expected, 0.05, f.name);
+  }
+}
+
+TEST(TextModels, StartFromSmallNormalNumbers) {
+  for (const Family& f : kFamilies) {
+    TextSections sections;
+    config::load_text(sections, fmt::format("model: {{name: {}, width: 48, depth: 2, heads: 4, vocabulary: 100}}\n"
+                                            "attention: gfsa\noptimizer: adamw\n",
+                                            f.name));
+    ParameterStore store;
+    const auto model = sections.model->build(Scope(store), sections.attention, f.head, 3);
+    store.materialize(1);
+    for (const Parameter& p : store.parameters()) {
+      double squares = 0;
+      for (const double x : p.value.to_vector<double>()) squares += x * x / static_cast<double>(p.shape.numel());
+      const bool is_norm = p.shape.rank() == 1 && p.name.ends_with("weight");
+      // GPT-2: what is added to the residual stream starts smaller, by the root of the number of additions.
+      const double expected = p.shape.rank() == 2 ? (p.name.ends_with("c_proj.weight") ? 0.01 : 0.02) : is_norm ? 1 : 0;
+      EXPECT_NEAR(std::sqrt(squares), expected, p.shape.numel() < 400 ? 0.3 * expected : 0.1 * expected) << p.name;
+    }
+  }
+}
+
+TEST(TextModels, ArithmeticIsCounted) {
+  // 10 tokens, 2 layers: 2 (4 C^2 + 2 C M) N, 2 N^2 C (1 + passes); heads.
+  const double layer = 2 * 10 * (4.0 * 16 * 16 + 2 * 16 * 24), filtered = 2.0 * 100 * 16 * 3,
+               plain = 2.0 * 100 * 16 * 2;
+  const auto flops = [](const Family& f, const char* attention) {
+    return TextSubject(tiny(f), attention, f.head, 3).model->forward_flops(10, 4);
+  };
+  // Behind the last attention the classifier's token alone is computed.
+  EXPECT_EQ(flops({"bert", kClasses}, "gfsa"),
+            2 * (layer + filtered) - 2 * 9 * (16.0 * 16 + 2 * 16 * 24) + 2 * (16 * 16 + 16 * 3));
+  EXPECT_EQ(flops({"bert", kMasked}, "softmax"), 2 * (layer + plain) + 2 * 4 * (16 * 16 + 16 * 29));
+  EXPECT_EQ(flops({"albert", kMasked}, "{variant: gfsa, layers: even}"),
+            2 * layer + filtered + plain + 2 * 10 * 16 * 8 + 2 * 4 * (16 * 8 + 8 * 29));
+  EXPECT_EQ(flops({"gpt2", kCausal}, "softmax") - 2 * layer - 2 * 4 * 16 * 29, 2 * plain);
+}
+
+}  // namespace
+}  // namespace gfsa::test
