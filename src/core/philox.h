@@ -18,6 +18,9 @@ namespace gfsa {
 struct RandomKey {
   uint64_t key = 0;
   uint32_t step = 0;
+  // In device memory, for kernels of that device alone (core/cuda/random.h), or null: {step, n}. The step stands in for
+  // `step`, n is added to `sample`. So a kernel in a captured graph draws other numbers at each replay.
+  const uint32_t* on_device = nullptr;
 
   RandomKey() = default;
   RandomKey(uint64_t seed, std::string_view stream, uint64_t step_index = 0)

@@ -1,6 +1,7 @@
 // A thread four elements: where samples allow it, the numbers of one counter.
 #include "ops/dropout.h"
 
+#include "core/cuda/random.h"
 #include "core/dispatch.h"
 #include "ops/cuda/map.h"
 
@@ -11,27 +12,21 @@ constexpr int kThreads = 256;
 
 // What is kept: each element for itself, or samples. keeps_four: of elements [index, index + 4), index a multiple of 4.
 struct Elements {
-  RandomKey key;
-  uint32_t sample0;
-  float p;
-  GFSA_DEVICE bool keeps(int64_t sample, int64_t index) const {
-    return dropout_keeps(key, sample0 + static_cast<uint32_t>(sample), static_cast<uint64_t>(index), p);
+  GFSA_DEVICE static bool keeps(const Draws& draws, float p, int64_t sample, int64_t index) {
+    return uniform_from_bits(draws.at(sample, static_cast<uint64_t>(index / 4))[static_cast<size_t>(index % 4)]) >= p;
   }
-  GFSA_DEVICE std::array<bool, 4> keeps_four(int64_t sample, int64_t index) const {
-    const auto bits = philox(key, sample0 + static_cast<uint32_t>(sample), static_cast<uint64_t>(index / 4));
+  GFSA_DEVICE static std::array<bool, 4> keeps_four(const Draws& draws, float p, int64_t sample, int64_t index) {
+    const auto bits = draws.at(sample, static_cast<uint64_t>(index / 4));
     return {uniform_from_bits(bits[0]) >= p, uniform_from_bits(bits[1]) >= p, uniform_from_bits(bits[2]) >= p,
             uniform_from_bits(bits[3]) >= p};
   }
 };
 struct Paths {
-  RandomKey key;
-  uint32_t sample0;
-  float p;
-  GFSA_DEVICE bool keeps(int64_t sample, int64_t) const {
-    return dropout_keeps(key, sample0 + static_cast<uint32_t>(sample), 0, p);
+  GFSA_DEVICE static bool keeps(const Draws& draws, float p, int64_t sample, int64_t) {
+    return Elements::keeps(draws, p, sample, 0);
   }
-  GFSA_DEVICE std::array<bool, 4> keeps_four(int64_t sample, int64_t index) const {
-    const bool kept = keeps(sample, index);
+  GFSA_DEVICE static std::array<bool, 4> keeps_four(const Draws& draws, float p, int64_t sample, int64_t) {
+    const bool kept = Elements::keeps(draws, p, sample, 0);
     return {kept, kept, kept, kept};
   }
 };
@@ -41,13 +36,14 @@ template <bool kVector, class T, class Choice>
 struct Drop {
   static constexpr const char* kName = "drop";
   static constexpr int kMaxThreads = kThreads;
-  GFSA_DEVICE void operator()(InPlace<const T> x, InPlace<T> y, int64_t n, int64_t inner, float scale,
-                              Choice choice) const {
+  GFSA_DEVICE void operator()(InPlace<const T> x, InPlace<T> y, int64_t n, int64_t inner, float scale, float p,
+                              DrawsOfStep draws_of_step) const {
     const int64_t first = global_x() * 4;
     if (first >= n) return;
+    const Draws draws = draws_of_step.now();
     if constexpr (kVector) {
       const int64_t sample = first / inner;
-      const auto kept = choice.keeps_four(sample, first - sample * inner);
+      const auto kept = Choice::keeps_four(draws, p, sample, first - sample * inner);
       Vector<T, 4> v = load_vector<4>(x, first);
       for (int k = 0; k < 4; ++k) v[k] = from_float<T>(kept[static_cast<size_t>(k)] ? widen(v[k]) * scale : 0.0f);
       store_vector(y, first, v);
@@ -55,14 +51,14 @@ struct Drop {
       for (int64_t i = first; i < n && i < first + 4; ++i) {
         const int64_t sample = i / inner;
         const float v = widen(load(x, i)) * scale;
-        store(y, i, from_float<T>(choice.keeps(sample, i - sample * inner) ? v : 0.0f));
+        store(y, i, from_float<T>(Choice::keeps(draws, p, sample, i - sample * inner) ? v : 0.0f));
       }
     }
   }
 };
 
 template <class Choice>
-void start(const char* op, const Tensor& x, const Tensor& y, const Choice& choice) {
+void start(const char* op, const Tensor& x, const Tensor& y, float p, const DrawsOfStep& draws) {
   const int64_t n = x.numel();
   if (n == 0) return;
   dispatch_gpu(op, x.dtype(), [&](auto t) {
@@ -72,12 +68,12 @@ void start(const char* op, const Tensor& x, const Tensor& y, const Choice& choic
       return reinterpret_cast<uintptr_t>(tensor.raw()) % (4 * sizeof(T)) == 0;
     };
     const int64_t inner = n / x.dim(0);
-    const float scale = 1.0f / (1.0f - choice.p);
+    const float scale = 1.0f / (1.0f - p);
     const T* from = x.data<T>();
     if (inner % 4 == 0 && aligned(x) && aligned(y)) {
-      launch(Drop<true, T, Choice>{}, how, from, y.data<T>(), n, inner, scale, choice);
+      launch(Drop<true, T, Choice>{}, how, from, y.data<T>(), n, inner, scale, p, draws);
     } else {
-      launch(Drop<false, T, Choice>{}, how, from, y.data<T>(), n, inner, scale, choice);
+      launch(Drop<false, T, Choice>{}, how, from, y.data<T>(), n, inner, scale, p, draws);
     }
   });
 }
@@ -90,12 +86,12 @@ using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
 void DropoutKernels<D>::dropout(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
-  start("dropout", x, y, Elements{key, sample0, p});
+  start<Elements>("dropout", x, y, p, {key, sample0});
 }
 
 template <DeviceType D>
 void DropoutKernels<D>::drop_path(const Tensor& x, const Tensor& y, float p, const RandomKey& key, uint32_t sample0) {
-  start("drop_path", x, y, Paths{key, sample0, p});
+  start<Paths>("drop_path", x, y, p, {key, sample0});
 }
 
 template struct DropoutKernels<GFSA_DEVICE_TYPE>;

@@ -124,23 +124,30 @@ class Adafactor : public Optimizer {
 
  protected:
   void make_state() override;
-  void update(const Update& u) override {
-    const double t = static_cast<double>(u.step);
-    const AdafactorStep step{t, std::pow(t, beta2_decay_), least(), eps2_, d_};
+  void prepare(const Step& s) override {
+    std::vector<AdafactorGroup> rules;
+    for (const ParameterGroup& group : groups()) {
+      rules.push_back({step_of_all(s), s.lr * group.lr_factor, group.weight_decay});
+    }
+    set_rules(rules);
+  }
+  void update(const Step& s, const GradientScale& scale) override {
     on_device("adafactor", values(), [&](auto d) {
       if constexpr (d == DeviceType::cpu) {
-        update::dispatch_master("adafactor", values(), [&](auto zero) { run<decltype(zero)>(u, step); });
+        update::dispatch_master("adafactor", values(), [&](auto zero) { run<decltype(zero)>(s, scale); });
       } else {
-        std::vector<AdafactorGroup> rules;
-        for (const ParameterGroup& group : groups()) rules.push_back({u.lr * group.lr_factor, group.weight_decay});
-        AdafactorKernels<d>::update(buffers_, rules, step, u.scale);
+        AdafactorKernels<d>::update(buffers_, rules(), least(), scale);
       }
     });
   }
 
  private:
+  AdafactorStep step_of_all(const Step& s) const {
+    const double t = static_cast<double>(s.number);
+    return {t, std::pow(t, beta2_decay_), least(), eps2_, d_};
+  }
   template <class T>
-  void run(const Update& u, const AdafactorStep& step);
+  void run(const Step& now, const GradientScale& scale);
   void make_buffers();
   template <class T>
   void gather_columns(Matrix& m, T weight);
@@ -281,8 +288,9 @@ double Adafactor::directions(const Coefficients<T>& c, const Block& b, T keep, T
 }
 
 template <class T>
-void Adafactor::run(const Update& u, const AdafactorStep& step_of_all) {
-  const Coefficients<T> c{T(u.scale.factor), T(u.scale.limit), T(step_of_all.weight)};
+void Adafactor::run(const Step& now, const GradientScale& scale) {
+  const AdafactorStep of_all = step_of_all(now);
+  const Coefficients<T> c{T(scale.factor), T(scale.limit), T(of_all.weight)};
   for_each_segment(blocks_, [&](int64_t index, const Block& b) {
     const Matrix& m = matrices_[b.matrix];
     const T* grad = grads().data<T>() + b.begin;
@@ -312,9 +320,9 @@ void Adafactor::run(const Update& u, const AdafactorStep& step_of_all) {
     const size_t parameter = static_cast<size_t>(b.parameter);
     const ParameterGroup& group = group_of_parameter(parameter);
     const double n = static_cast<double>(parameters()[parameter]->shape.numel());
-    const double lr = u.lr * group.lr_factor;
+    const double lr = now.lr * group.lr_factor;
     const T keep = T(1 - lr * group.weight_decay);
-    const T step = T(step_of_all.size(lr, totals_[parameter][0], totals_[parameter][1], n));
+    const T step = T(of_all.size(lr, totals_[parameter][0], totals_[parameter][1], n));
     simd::run([&] { directions(c, b, keep, step, true); });
   });
 }

@@ -26,16 +26,22 @@ GFSA_DEVICE Matrix load_matrix(Global<const int64_t> table, int64_t index, Where
           load(at, 3, where), load(at, 4, where), load(at, 5, where)};
 }
 
+// Of the running means, the same for all groups.
+GFSA_DEVICE float weight_of(Global<const uint32_t> groups, Where where = Where::current()) {
+  return static_cast<float>(load_rule<AdafactorGroup>(groups, 0, where).step.weight);
+}
+
 struct Moments {
   static constexpr const char* kName = "adafactor_moments";
   static constexpr int kMaxThreads = kUpdateThreads;
-  GFSA_DEVICE void operator()(ScaleOnHost scale, Global<const double> factor, float weight,
+  GFSA_DEVICE void operator()(Global<const uint32_t> groups, ScaleOnHost scale, Global<const double> factor,
                               Global<const int64_t> blocks, Global<const int64_t> matrices, Global<const float> value,
                               Global<const float> grad, Global<float> row_var, Global<float> variance,
                               Global<double> partials, Global<double> sums) const {
     GFSA_SHARED(double, scratch, 32);
     const float f = factor_of(scale, factor);
     if (is_nan(f)) return;
+    const float weight = weight_of(groups);
     const Block b = load_block(blocks);
     const Matrix m = load_matrix(matrices, b.matrix);
     double sum = 0;
@@ -77,12 +83,13 @@ struct Moments {
 struct GatherColumns {
   static constexpr const char* kName = "adafactor_gather_columns";
   static constexpr int kMaxThreads = kUpdateThreads;
-  GFSA_DEVICE void operator()(ScaleOnHost scale, Global<const double> factor, float weight, double least,
-                              Global<const int64_t> matrices, Global<const double> partials,
+  GFSA_DEVICE void operator()(Global<const uint32_t> groups, ScaleOnHost scale, Global<const double> factor,
+                              double least, Global<const int64_t> matrices, Global<const double> partials,
                               Global<const float> row_var, Global<float> col_var, Global<double> inverse_means) const {
     GFSA_SHARED(double, scratch, 32);
     const Matrix m = load_matrix(matrices, block_x());
     if (is_nan(factor_of(scale, factor)) || m.rows == 0) return;
+    const float weight = weight_of(groups);
     const double rows = static_cast<double>(m.rows);
     const int64_t j = int64_t{block_y()} * kUpdateThreads + thread_x();
     if (j < m.columns) {
@@ -146,13 +153,11 @@ struct Directions {
 struct Steps {
   static constexpr const char* kName = "adafactor_steps";
   static constexpr int kMaxThreads = 32;
-  GFSA_DEVICE void operator()(Rules<AdafactorGroup> groups, int first_group, AdafactorStep step, ScaleOnHost scale,
-                              Global<const double> factor, Global<const int64_t> parameters, Global<const double> sums,
-                              Global<double> steps) const {
+  GFSA_DEVICE void operator()(Global<const uint32_t> groups, ScaleOnHost scale, Global<const double> factor,
+                              Global<const int64_t> parameters, Global<const double> sums, Global<double> steps) const {
     const auto at = parameters + int64_t{block_x()} * 4;
     const int64_t begin = load(at, 0), blocks = load(at, 1), n = load(at, 2);
-    const int group = static_cast<int>(load(at, 3)) - first_group;
-    if (is_nan(factor_of(scale, factor)) || group < 0 || group >= Rules<AdafactorGroup>::kMost) return;
+    if (is_nan(factor_of(scale, factor))) return;
     double values = 0, directions = 0;
     for (int64_t i = begin + lane(); i < begin + blocks; i += 32) {
       values += load(sums, 2 * i);
@@ -161,9 +166,9 @@ struct Steps {
     values = warp_sum(values);
     directions = warp_sum(directions);
     if (lane() != 0) return;
-    const AdafactorGroup g = groups.of_group[group];
+    const auto g = load_rule<AdafactorGroup>(groups, load(at, 3));
     store(steps, 2 * int64_t{block_x()}, 1 - g.lr * g.weight_decay);
-    store(steps, 2 * int64_t{block_x()} + 1, step.size(g.lr, values, directions, static_cast<double>(n)));
+    store(steps, 2 * int64_t{block_x()} + 1, g.step.size(g.lr, values, directions, static_cast<double>(n)));
   }
 };
 
@@ -195,8 +200,8 @@ namespace gfsa {
 using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
-void AdafactorKernels<D>::update(const AdafactorBuffers& b, const std::vector<AdafactorGroup>& groups,
-                                 const AdafactorStep& step, const GradientScale& scale) {
+void AdafactorKernels<D>::update(const AdafactorBuffers& b, const uint32_t* groups, double least,
+                                 const GradientScale& scale) {
   const int64_t count = b.blocks.dim(0);
   if (count == 0) return;
   const Launch by_block = a_block_each("adafactor", count);
@@ -204,7 +209,7 @@ void AdafactorKernels<D>::update(const AdafactorBuffers& b, const std::vector<Ad
   const double* factor = on_device_or_null(scale);
   const int64_t* blocks = b.blocks.data<int64_t>();
   const int64_t* matrices = b.matrices.data<int64_t>();
-  const float weight = static_cast<float>(step.weight), floor = static_cast<float>(step.least * step.least);
+  const float floor = static_cast<float>(least * least);
   float* values = b.values.data<float>();
   const float* grads = b.grads.data<float>();
   float* row_var = b.row_var.data<float>();
@@ -212,21 +217,19 @@ void AdafactorKernels<D>::update(const AdafactorBuffers& b, const std::vector<Ad
   float* variance = b.variance.data<float>();
   double* inverse_means = b.inverse_means.data<double>();
   double* sums = b.sums.data<double>();
-  launch(Moments{}, by_block, host, factor, weight, blocks, matrices, values, grads, row_var, variance,
+  launch(Moments{}, by_block, groups, host, factor, blocks, matrices, values, grads, row_var, variance,
          b.partials.data<double>(), sums);
   if (b.most_columns > 0) {
     launch(GatherColumns{},
            {.grid = {static_cast<uint32_t>(b.matrices.dim(0)), blocks_for(b.most_columns, kUpdateThreads)},
             .block = {kUpdateThreads},
             .op = "adafactor"},
-           host, factor, weight, step.least, matrices, b.partials.data<double>(), row_var, col_var, inverse_means);
+           groups, host, factor, least, matrices, b.partials.data<double>(), row_var, col_var, inverse_means);
   }
   launch(Directions{}, by_block, host, factor, floor, blocks, matrices, grads, row_var, col_var, variance,
          inverse_means, sums);
-  for_each_portion(groups, [&](const Rules<AdafactorGroup>& portion, int first_group) {
-    launch(Steps{}, {.grid = {static_cast<uint32_t>(b.parameters.dim(0))}, .block = {32}, .op = "adafactor"}, portion,
-           first_group, step, host, factor, b.parameters.data<int64_t>(), sums, b.steps.data<double>());
-  });
+  launch(Steps{}, {.grid = {static_cast<uint32_t>(b.parameters.dim(0))}, .block = {32}, .op = "adafactor"}, groups,
+         host, factor, b.parameters.data<int64_t>(), sums, b.steps.data<double>());
   launch(Apply{}, by_block, host, factor, floor, blocks, matrices, values, grads, row_var, col_var, variance,
          inverse_means, b.steps.data<double>());
 }

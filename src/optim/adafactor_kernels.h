@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <cstdint>
 
 #include "optim/optimizer.h"
 #include "optim/update_rules.h"
@@ -20,7 +20,9 @@ struct AdafactorStep {
   }
 };
 
+// What changes from step to step, by group: as one table for kernels.
 struct AdafactorGroup {
+  AdafactorStep step;
   double lr, weight_decay;
 };
 
@@ -38,8 +40,8 @@ struct AdafactorBuffers {
 
 template <DeviceType D>
 struct AdafactorKernels {
-  static void update(const AdafactorBuffers& b, const std::vector<AdafactorGroup>& groups, const AdafactorStep& step,
-                     const GradientScale& scale);
+  // groups: Optimizer::rules(), each an AdafactorGroup. least: AdafactorStep's.
+  static void update(const AdafactorBuffers& b, const uint32_t* groups, double least, const GradientScale& scale);
 };
 
 }  // namespace gfsa

@@ -33,12 +33,12 @@ class Adam : public Optimizer {
     second_ = add_state("exp_avg_sq");
   }
 
-  void update(const Update& u) override {
-    const double t = static_cast<double>(u.step);
+  auto rule_of(const Step& s) const {
+    const double t = static_cast<double>(s.number);
     const double correction1 = 1 - std::pow(betas_[0], t), correction2 = 1 - std::pow(betas_[1], t);
-    const auto rule_of = [&](auto zero, const ParameterGroup& group) {
+    return [=, this](auto zero, const ParameterGroup& group) {
       using T = decltype(zero);
-      const double lr = u.lr * group.lr_factor;
+      const double lr = s.lr * group.lr_factor;
       update::AdamRule<T> rule;
       rule.keep = T(decoupled_ ? 1 - lr * group.weight_decay : 1);
       rule.decay = T(decoupled_ ? 0 : group.weight_decay);
@@ -50,7 +50,10 @@ class Adam : public Optimizer {
       rule.eps = T(eps_);
       return rule;
     };
-    update_with("adam", u.scale, rule_of, first_, second_);
+  }
+  void prepare(const Step& s) override { prepare_with(rule_of(s)); }
+  void update(const Step& s, const GradientScale& scale) override {
+    update_with("adam", scale, rule_of(s), first_, second_);
   }
 
  private:

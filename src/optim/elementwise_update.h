@@ -17,6 +17,13 @@ inline void update_elements(const Rule rule, T factor, T limit, int64_t n, T* va
   }
 }
 
+template <class RuleOf>
+void Optimizer::prepare_with(const RuleOf& rule_of) {
+  std::vector<decltype(rule_of(float{}, groups_[0]))> rules;
+  for (const ParameterGroup& group : groups_) rules.push_back(rule_of(float{}, group));
+  set_rules(rules);
+}
+
 template <class RuleOf, class... State>
 void Optimizer::update_with(const char* op, const GradientScale& scale, const RuleOf& rule_of, const State&... state) {
   on_device(op, values_, [&](auto d) {
@@ -34,10 +41,8 @@ void Optimizer::update_with(const char* op, const GradientScale& scale, const Ru
         });
       });
     } else {
-      std::vector<decltype(rule_of(float{}, groups_[0]))> rules;
-      for (const ParameterGroup& group : groups_) rules.push_back(rule_of(float{}, group));
-      UpdateKernel<d, typename decltype(rules)::value_type>::run(op, rules, scale, segment_table_, values_, grads_,
-                                                                 {state...});
+      using Rule = decltype(rule_of(float{}, groups_[0]));
+      UpdateKernel<d, Rule>::run(op, rules(), scale, segment_table_, values_, grads_, {state...});
     }
   });
 }

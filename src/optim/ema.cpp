@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/threads.h"
+#include "core/dispatch.h"
 #include "ops/pointwise.h"
-#include "optim/ema_kernels.h"
 #include "optim/update_math.h"
 
 namespace gfsa {
@@ -18,10 +18,11 @@ constexpr int64_t kGrain = 32768;  // elements a thread should have at least
 }  // namespace
 
 template <>
-void EmaKernels<DeviceType::cpu>::update(const Tensor& average, const Tensor& value, double decay, const Tensor&) {
+void EmaKernels<DeviceType::cpu>::update(const Tensor& average, const Tensor& value, const EmaStep* step,
+                                         const Tensor&) {
   update::dispatch_master("ema", average, [&](auto zero) {
     using T = decltype(zero);
-    const T keep = T(decay), weight = T(1 - decay);
+    const T keep = T(step->decay), weight = T(step->weight);
     pointwise(
         average.numel(), average.data<T>(), [=](T old, T now) { return averaged(keep, weight, old, now); },
         average.data<T>(), value.data<T>());
@@ -61,6 +62,7 @@ Ema::Ema(const ParameterStore& store, const EmaConfig& config) : store_(store), 
   if (!config_.decay) fail("Ema: made without a decay");
   if (!store.materialized()) fail("Ema: the parameters must be materialized first");
   average_ = store.flat_values().clone();
+  if (!is_on_cpu(average_)) table_ = StepTable(average_.device(), sizeof(EmaStep));
 }
 
 void Ema::require_not_swapped(const char* what) const {
@@ -73,11 +75,22 @@ void Ema::reset() {
 }
 
 void Ema::update(int64_t step, const GradientScale& scale) {
+  begin_update(step);
+  apply_update(scale);
+}
+
+void Ema::begin_update(int64_t step) {
+  const double decay = config_.decay_at(step);
+  now_ = {decay, 1 - decay};
+  table_.set(&now_);
+}
+
+void Ema::apply_update(const GradientScale& scale) {
   require_not_swapped("update");
   if (std::isnan(scale.factor)) return;
-  const double decay = config_.decay_at(step);
+  const auto* step = is_on_cpu(average_) ? &now_ : static_cast<const EmaStep*>(table_.data());
   on_device("ema", average_,
-            [&](auto d) { EmaKernels<d>::update(average_, store_.flat_values(), decay, scale.on_device); });
+            [&](auto d) { EmaKernels<d>::update(average_, store_.flat_values(), step, scale.on_device); });
 }
 
 void Ema::swap() {

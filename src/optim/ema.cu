@@ -8,10 +8,11 @@ template <int V>
 struct Update {
   static constexpr const char* kName = "ema";
   static constexpr int kMaxThreads = kUpdateThreads;
-  GFSA_DEVICE void operator()(Global<float> average, Global<const float> value, int64_t n, float decay, float weight,
+  GFSA_DEVICE void operator()(Global<float> average, Global<const float> value, int64_t n, Global<const double> step,
                               Global<const double> scale) const {
     const int64_t i = global_x() * V;
     if (i >= n || (scale != nullptr && is_nan(static_cast<float>(load(scale, 0))))) return;
+    const float decay = static_cast<float>(load(step, 0)), weight = static_cast<float>(load(step, 1));
     const Floats<V> old = load_floats<V, float>(average, i), now = load_floats<V, float>(value, i);
     Floats<V> next;
     for (int k = 0; k < V; ++k) next[k] = averaged(decay, weight, old[k], now[k]);
@@ -38,14 +39,14 @@ namespace gfsa {
 using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
-void EmaKernels<D>::update(const Tensor& average, const Tensor& value, double decay, const Tensor& scale) {
+void EmaKernels<D>::update(const Tensor& average, const Tensor& value, const EmaStep* step, const Tensor& scale) {
   const int64_t n = average.numel();
   if (n == 0) return;
   float* to = average.data<float>();
   const float* from = value.data<float>();
   const auto run = [&](auto v) {
-    launch(Update<v>{}, a_block_each("ema", blocks_for(n, kUpdateThreads * v)), to, from, n, static_cast<float>(decay),
-           static_cast<float>(1 - decay), scale.defined() ? scale.data<double>() : nullptr);
+    launch(Update<v>{}, a_block_each("ema", blocks_for(n, kUpdateThreads * v)), to, from, n, &step->decay,
+           scale.defined() ? scale.data<double>() : nullptr);
   };
   with_row_vectors(n, run, to, from);
 }

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "core/step_table.h"
+#include "optim/ema_kernels.h"
 #include "optim/optimizer.h"
 #include "params/parameters.h"
 
@@ -35,6 +37,9 @@ class Ema {
   // average = d average + (1 - d) value, d = decay_at(step). One pass: reads both, writes the average.
   // scale: what the optimizer's step was given; if it is NaN, neither changes anything.
   void update(int64_t step, const GradientScale& scale = {});
+  // Its two parts; on a GPU the second one can be captured in a graph and run again, as Optimizer::apply_step.
+  void begin_update(int64_t step);
+  void apply_update(const GradientScale& scale);
   // Forgets: the average is the store's values again (after weights were loaded).
   void reset();
 
@@ -53,6 +58,8 @@ class Ema {
   const ParameterStore& store_;
   EmaConfig config_;
   Tensor average_;
+  EmaStep now_{};  // since begin_update
+  StepTable table_;
   bool swapped_ = false;
 };
 

@@ -65,24 +65,28 @@ class Lamb : public Optimizer {
     if (!is_on_cpu(values())) make_buffers();
   }
 
-  void update(const Update& u) override {
+  void prepare(const Step& s) override {
+    std::vector<LambGroup> rules;
+    for (const ParameterGroup& group : groups()) {
+      rules.push_back({coefficients<float>(s, group), s.lr * group.lr_factor, adapts(group)});
+    }
+    set_rules(rules);
+  }
+
+  void update(const Step& s, const GradientScale& scale) override {
     on_device("lamb", values(), [&](auto d) {
       if constexpr (d == DeviceType::cpu) {
-        update::dispatch_master("lamb", values(), [&](auto zero) { run<decltype(zero)>(u); });
+        update::dispatch_master("lamb", values(), [&](auto zero) { run<decltype(zero)>(s, scale); });
       } else {
-        std::vector<LambGroup> rules;
-        for (const ParameterGroup& group : groups()) {
-          rules.push_back({coefficients<float>(u, group), u.lr * group.lr_factor, adapts(group)});
-        }
-        LambKernels<d>::update(buffers_, rules, trust_clip_, u.scale);
+        LambKernels<d>::update(buffers_, rules(), trust_clip_, scale);
       }
     });
   }
 
  private:
   template <class T>
-  update::LambRule<T> coefficients(const Update& u, const ParameterGroup& group) const {
-    const double t = static_cast<double>(u.step);
+  update::LambRule<T> coefficients(const Step& s, const ParameterGroup& group) const {
+    const double t = static_cast<double>(s.number);
     const double correction1 = bias_correction_ ? 1 - std::pow(betas_[0], t) : 1;
     const double correction2 = bias_correction_ ? 1 - std::pow(betas_[1], t) : 1;
     return {T(betas_[0]),       T(grad_averaging_ ? 1 - betas_[0] : 1), T(betas_[1]), T(1 - betas_[1]),
@@ -92,21 +96,21 @@ class Lamb : public Optimizer {
   bool adapts(const ParameterGroup& group) const { return always_adapt_ || group.weight_decay != 0; }
 
   template <class T>
-  void run(const Update& u) {
+  void run(const Step& now, const GradientScale& scale) {
     T* value = values().data<T>();
     const T* grad = grads().data<T>();
     T* first = first_.data<T>();
     T* second = second_.data<T>();
     for_each_segment(segments(), [&](int64_t index, const Segment& s) {
       const ParameterGroup& group = group_of(s);
-      const auto c = coefficients<T>(u, group);
+      const auto c = coefficients<T>(now, group);
       const bool at_once = !adapts(group);
       simd::run([&] {
-        sums_[static_cast<size_t>(index)] = moments(c, T(u.scale.factor), T(u.scale.limit), s.count, value + s.begin,
+        sums_[static_cast<size_t>(index)] = moments(c, T(scale.factor), T(scale.limit), s.count, value + s.begin,
                                                     grad + s.begin, first + s.begin, second + s.begin);
         // Still in the cache.
         if (at_once) {
-          apply(c, T(u.lr * group.lr_factor), s.count, value + s.begin, first + s.begin, second + s.begin);
+          apply(c, T(now.lr * group.lr_factor), s.count, value + s.begin, first + s.begin, second + s.begin);
         }
       });
     });
@@ -114,8 +118,8 @@ class Lamb : public Optimizer {
     for_each_segment(segments(), [&](int64_t, const Segment& s) {
       const ParameterGroup& group = group_of(s);
       if (!adapts(group)) return;
-      const auto c = coefficients<T>(u, group);
-      const T step_size = T(u.lr * group.lr_factor * ratios_[static_cast<size_t>(s.parameter)]);
+      const auto c = coefficients<T>(now, group);
+      const T step_size = T(now.lr * group.lr_factor * ratios_[static_cast<size_t>(s.parameter)]);
       simd::run([&] { apply(c, step_size, s.count, value + s.begin, first + s.begin, second + s.begin); });
     });
   }

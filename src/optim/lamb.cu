@@ -9,15 +9,14 @@ namespace {
 struct Moments {
   static constexpr const char* kName = "lamb_moments";
   static constexpr int kMaxThreads = kUpdateThreads;
-  GFSA_DEVICE void operator()(Rules<LambGroup> groups, int first_group, ScaleOnHost scale, Global<const double> factor,
+  GFSA_DEVICE void operator()(Global<const uint32_t> groups, ScaleOnHost scale, Global<const double> factor,
                               Global<const int64_t> segments, Global<const float> value, Global<const float> grad,
                               Global<float> first, Global<float> second, Global<double> sums) const {
     GFSA_SHARED(double, scratch, 32);
     const float f = factor_of(scale, factor);
     const SegmentOnDevice s = load_segment(segments, block_x());
-    const int group = s.group - first_group;
-    if (is_nan(f) || group < 0 || group >= Rules<LambGroup>::kMost) return;
-    const update::LambRule<float> rule = groups.of_group[group].rule;
+    if (is_nan(f)) return;
+    const update::LambRule<float> rule = load_rule<LambGroup>(groups, s.group).rule;
     double values = 0, directions = 0;
     for (int64_t i = s.begin + thread_x(); i < s.begin + s.count; i += kUpdateThreads) {
       const float p = load(value, i);
@@ -58,13 +57,12 @@ struct Ratios {
 struct Apply {
   static constexpr const char* kName = "lamb_apply";
   static constexpr int kMaxThreads = kUpdateThreads;
-  GFSA_DEVICE void operator()(Rules<LambGroup> groups, int first_group, ScaleOnHost scale, Global<const double> factor,
+  GFSA_DEVICE void operator()(Global<const uint32_t> groups, ScaleOnHost scale, Global<const double> factor,
                               Global<const int64_t> segments, Global<float> value, Global<const float> first,
                               Global<const float> second, Global<const double> ratios) const {
     const SegmentOnDevice s = load_segment(segments, block_x());
-    const int group = s.group - first_group;
-    if (is_nan(factor_of(scale, factor)) || group < 0 || group >= Rules<LambGroup>::kMost) return;
-    const LambGroup g = groups.of_group[group];
+    if (is_nan(factor_of(scale, factor))) return;
+    const LambGroup g = load_rule<LambGroup>(groups, s.group);
     const float step_size = static_cast<float>(g.adapts ? g.lr * load(ratios, s.parameter) : g.lr);
     for (int64_t i = s.begin + thread_x(); i < s.begin + s.count; i += kUpdateThreads) {
       const float p = load(value, i);
@@ -80,8 +78,7 @@ namespace gfsa {
 using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
-void LambKernels<D>::update(const LambBuffers& b, const std::vector<LambGroup>& groups, bool trust_clip,
-                            const GradientScale& scale) {
+void LambKernels<D>::update(const LambBuffers& b, const uint32_t* groups, bool trust_clip, const GradientScale& scale) {
   const int64_t segments = b.segments.dim(0), parameters = b.spans.dim(0);
   if (segments == 0) return;
   const int64_t* table = b.segments.data<int64_t>();
@@ -89,16 +86,12 @@ void LambKernels<D>::update(const LambBuffers& b, const std::vector<LambGroup>& 
   float* values = b.values.data<float>();
   float* first = b.first.data<float>();
   float* second = b.second.data<float>();
-  for_each_portion(groups, [&](const Rules<LambGroup>& portion, int first_group) {
-    launch(Moments{}, a_block_each("lamb", segments), portion, first_group, on_host(scale), factor, table, values,
-           b.grads.data<float>(), first, second, b.sums.data<double>());
-  });
+  launch(Moments{}, a_block_each("lamb", segments), groups, on_host(scale), factor, table, values,
+         b.grads.data<float>(), first, second, b.sums.data<double>());
   launch(Ratios{}, {.grid = {static_cast<uint32_t>(parameters)}, .block = {32}, .op = "lamb"}, on_host(scale), factor,
          b.spans.data<int64_t>(), b.sums.data<double>(), b.ratios.data<double>(), trust_clip);
-  for_each_portion(groups, [&](const Rules<LambGroup>& portion, int first_group) {
-    launch(Apply{}, a_block_each("lamb", segments), portion, first_group, on_host(scale), factor, table, values, first,
-           second, b.ratios.data<double>());
-  });
+  launch(Apply{}, a_block_each("lamb", segments), groups, on_host(scale), factor, table, values, first, second,
+         b.ratios.data<double>());
 }
 
 template struct LambKernels<GFSA_DEVICE_TYPE>;

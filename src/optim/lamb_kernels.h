@@ -1,7 +1,7 @@
 // lamb_kernels.h -- what optim/lamb.cpp needs of a GPU.
 #pragma once
 
-#include <vector>
+#include <cstdint>
 
 #include "optim/optimizer.h"
 #include "optim/update_rules.h"
@@ -23,10 +23,10 @@ struct LambBuffers {
   Tensor ratios;  // f64 [parameters], scratch
 };
 
+// groups: Optimizer::rules(), each a LambGroup.
 template <DeviceType D>
 struct LambKernels {
-  static void update(const LambBuffers& b, const std::vector<LambGroup>& groups, bool trust_clip,
-                     const GradientScale& scale);
+  static void update(const LambBuffers& b, const uint32_t* groups, bool trust_clip, const GradientScale& scale);
 };
 
 // From a parameter's sums of p^2 and u^2.

@@ -26,14 +26,15 @@ class Lion : public Optimizer {
  protected:
   void make_state() override { momentum_ = add_state("exp_avg"); }
 
-  void update(const Update& u) override {
-    const auto rule_of = [&](auto zero, const ParameterGroup& group) {
+  auto rule_of(const Step& s) const {
+    return [=, this](auto zero, const ParameterGroup& group) {
       using T = decltype(zero);
-      const double lr = u.lr * group.lr_factor;
+      const double lr = s.lr * group.lr_factor;
       return update::LionRule<T>{T(1 - lr * group.weight_decay), T(lr), T(1 - betas_[0]), T(1 - betas_[1])};
     };
-    update_with("lion", u.scale, rule_of, momentum_);
   }
+  void prepare(const Step& s) override { prepare_with(rule_of(s)); }
+  void update(const Step& s, const GradientScale& scale) override { update_with("lion", scale, rule_of(s), momentum_); }
 
  private:
   std::array<double, 2> betas_{0.9, 0.99};

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "core/dispatch.h"
 #include "optim/update_kernels.h"
 
 namespace gfsa {
@@ -73,11 +74,26 @@ int64_t* Optimizer::step_count() const {
 }
 
 void Optimizer::step(double lr, const GradientScale& scale) {
-  ++*step_count();
-  if (!std::isnan(scale.factor)) update({lr, scale, steps()});
+  begin_step(lr);
+  apply_step(scale);
+  end_step();
 }
 
-void Optimizer::take_back_step() { --*step_count(); }
+void Optimizer::begin_step(double lr) {
+  now_ = {lr, steps() + 1};
+  if (!is_on_cpu(values_)) prepare(now_);
+}
+
+void Optimizer::apply_step(const GradientScale& scale) {
+  if (!std::isnan(scale.factor)) update(now_, scale);
+}
+
+void Optimizer::end_step() { ++*step_count(); }
+
+void Optimizer::set_rules(const void* rules, size_t bytes) {
+  if (rules_.bytes() != bytes) rules_ = StepTable(values_.device(), bytes);
+  rules_.set(rules);
+}
 
 uint64_t Optimizer::state_bytes() const {
   uint64_t bytes = 0;

@@ -16,10 +16,12 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "config/schema.h"
+#include "core/step_table.h"
 #include "optim/parameter_groups.h"
 #include "optim/segments.h"
 #include "params/parameters.h"
@@ -49,10 +51,14 @@ class Optimizer {
   // Makes the state, all zero, on the parameters' device. The store must be materialized in f32 (on the CPU also f64)
   // and outlive the optimizer. A parameter in no group is never changed; one in two groups is an error.
   void bind(const ParameterStore& store, std::vector<ParameterGroup> groups);
-  // One update with every group's learning rate lr * lr_factor. Does not wait for a GPU.
+  // One update with every group's learning rate lr * lr_factor. Does not wait for a GPU, unless for the update before
+  // the last one.
   void step(double lr, const GradientScale& scale = {});
-  // After a step whose scale turned out to be NaN, so that it changed nothing but steps().
-  void take_back_step();
+  // Its three parts. On a GPU the second one takes what changes from step to step from where the first one has put it:
+  // captured in a graph, it can be run again. Without the third the step is none, if its scale was NaN.
+  void begin_step(double lr);
+  void apply_step(const GradientScale& scale);
+  void end_step();
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   int64_t steps() const { return *step_count(); }
@@ -68,17 +74,29 @@ class Optimizer {
  protected:
   Optimizer(double lr, double weight_decay) : lr_(lr), weight_decay_(weight_decay) {}
 
-  struct Update {
-    double lr;
-    GradientScale scale;
-    int64_t step;  // 1 at the first update
+  struct Step {
+    double lr = 0;
+    int64_t number = 0;  // 1 at the first update
   };
   // Adds the rule's state through add_state.
   virtual void make_state() = 0;
-  virtual void update(const Update& u) = 0;
-  // An update by a rule of update_rules.h, rule_of(T{}, group): see elementwise_update.h.
+  // For GPUs: set_rules() with all that the step changes.
+  virtual void prepare(const Step& s) = 0;
+  // On a GPU `s` must not matter: kernels read rules().
+  virtual void update(const Step& s, const GradientScale& scale) = 0;
+  // The two for a rule of update_rules.h, rule_of(T{}, group): see elementwise_update.h.
+  template <class RuleOf>
+  void prepare_with(const RuleOf& rule_of);
   template <class RuleOf, class... State>
   void update_with(const char* op, const GradientScale& scale, const RuleOf& rule_of, const State&... state);
+
+  // By group, on a GPU: plain structures of 4-byte words (optim/cuda/segments.h reads them).
+  template <class Rule>
+  void set_rules(const std::vector<Rule>& rules) {
+    static_assert(std::is_trivially_copyable_v<Rule> && sizeof(Rule) % sizeof(uint32_t) == 0);
+    set_rules(rules.data(), rules.size() * sizeof(Rule));
+  }
+  const uint32_t* rules() const { return static_cast<const uint32_t*>(rules_.data()); }
 
   // A zero tensor of the store's dtype, kept in checkpoints under `name`. Default shape: the flat buffers'.
   Tensor add_state(const std::string& name) { return add_state(name, values_.shape()); }
@@ -98,6 +116,7 @@ class Optimizer {
 
  private:
   int64_t* step_count() const;
+  void set_rules(const void* rules, size_t bytes);
 
   double lr_, weight_decay_;
   Tensor values_, grads_;
@@ -106,6 +125,8 @@ class Optimizer {
   std::vector<int> group_indices_;  // of parameters_
   std::vector<Segment> segments_;
   Tensor segment_table_;
+  StepTable rules_;
+  Step now_;                                           // since begin_step
   std::vector<std::pair<std::string, Tensor>> state_;  // "step" first
 };
 

@@ -28,20 +28,26 @@ class Sgd : public Optimizer {
  protected:
   void make_state() override { buffer_ = momentum_ > 0 ? add_state("momentum_buffer") : Tensor(); }
 
-  void update(const Update& u) override {
-    if (!buffer_) {
-      update_with("sgd", u.scale, [&](auto zero, const ParameterGroup& group) {
-        using T = decltype(zero);
-        return update::SgdRule<T>{T(u.lr * group.lr_factor), T(group.weight_decay)};
-      });
-      return;
-    }
-    const auto rule_of = [&](auto zero, const ParameterGroup& group) {
+  auto plain_rule_of(const Step& s) const {
+    return [=](auto zero, const ParameterGroup& group) {
       using T = decltype(zero);
-      return update::MomentumRule<T>{T(u.lr * group.lr_factor), T(group.weight_decay), T(momentum_),
-                                     T(u.step == 1 ? 1 : 1 - dampening_), nesterov_};
+      return update::SgdRule<T>{T(s.lr * group.lr_factor), T(group.weight_decay)};
     };
-    update_with("sgd", u.scale, rule_of, buffer_);
+  }
+  auto rule_of(const Step& s) const {
+    return [=, this](auto zero, const ParameterGroup& group) {
+      using T = decltype(zero);
+      return update::MomentumRule<T>{T(s.lr * group.lr_factor), T(group.weight_decay), T(momentum_),
+                                     T(s.number == 1 ? 1 : 1 - dampening_), nesterov_};
+    };
+  }
+  void prepare(const Step& s) override { buffer_ ? prepare_with(rule_of(s)) : prepare_with(plain_rule_of(s)); }
+  void update(const Step& s, const GradientScale& scale) override {
+    if (buffer_) {
+      update_with("sgd", scale, rule_of(s), buffer_);
+    } else {
+      update_with("sgd", scale, plain_rule_of(s));
+    }
   }
 
  private:

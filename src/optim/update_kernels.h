@@ -2,7 +2,7 @@
 #pragma once
 
 #include <array>
-#include <vector>
+#include <cstdint>
 
 #include "core/tensor.h"
 
@@ -13,10 +13,10 @@ struct GradientScale;
 // The optimizer's segments on a device: i64 [segments, 4], a row is begin, count, group, parameter.
 inline constexpr int64_t kSegmentColumns = 4;
 
-// Instantiated in the rule's .cu. rules: by group.
+// Instantiated in the rule's .cu. rules: Optimizer::rules(), each a Rule.
 template <DeviceType D, class Rule>
 struct UpdateKernel {
-  static void run(const char* op, const std::vector<Rule>& rules, const GradientScale& scale, const Tensor& segments,
+  static void run(const char* op, const uint32_t* rules, const GradientScale& scale, const Tensor& segments,
                   const Tensor& values, const Tensor& grads, const std::array<Tensor, 2>& states);
 };
 

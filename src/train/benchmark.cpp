@@ -82,6 +82,7 @@ int run_benchmark(RunConfig& config, int steps) {
   j["flop_per_second"] = rounded(flops / seconds, 1e6);
   j["gemm_flop_per_second"] = rounded(gemm, 1e6);
   j["gemm_share"] = rounded(flops / seconds / gemm, 0.001);
+  j["graph_steps"] = session.replayed_steps();
   j["peak_tensor_mb"] = rounded(static_cast<double>(memory.peak) / (1 << 20), 0.1);
   j["reserved_mb"] = rounded(static_cast<double>(memory.reserved) / (1 << 20), 0.1);
   j["allocations_after_step_2"] = memory.system_allocations - asked_system;

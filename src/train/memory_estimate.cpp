@@ -122,7 +122,7 @@ void set_evaluation(MemoryEstimate& e, Session& session, data::BatchMaker& eval,
   // A forward without gradients takes less than one with them: only where that is not clear it is measured.
   e.eval_forward = extrapolate(small, large, &Probe::activations, block);
   const bool matters =
-      e.device.empty() ? e.evaluation_peak() > e.training_peak() : e.eval_forward + e.fed > e.activations;
+      e.device.empty() ? e.evaluation_peak() > e.training_peak() : e.eval_forward + e.fed > e.activations + e.graph;
   if (matters) e.eval_forward = measure_evaluation(session, eval).activations;
 }
 
@@ -162,6 +162,7 @@ MemoryEstimate estimate_memory(Session& session, data::BatchMaker& eval_batches)
   const uint64_t batch = extrapolate(small, large, &Probe::batch, e.batch_size);
   e.activations = extrapolate(small, large, &Probe::activations, e.batch_size);
   e.fed = e.device.empty() ? 0 : batch;
+  e.graph = config.graph == "auto" ? e.fed : 0;
   e.waiting_batches = batch * static_cast<uint64_t>(e.prefetch) + e.fed;
   e.train_batches = e.waiting_batches + batch * static_cast<uint64_t>(e.accumulate);
   e.workers = static_cast<uint64_t>(loader.workers) *
@@ -262,8 +263,9 @@ std::string memory_table(const MemoryEstimate& e, uint64_t tensors, uint64_t pro
   const auto activations = [&] { part(fmt::format("activations ({} samples)", e.batch_size), e.activations); };
   const auto forward = [&] { part("evaluation's forward", e.eval_forward); };
   if (apart) {
-    part("batches ahead", e.activations >= e.eval_forward + e.fed ? e.fed : 2 * e.fed);
-    e.activations >= e.eval_forward + e.fed ? activations() : forward();
+    const bool training = e.activations + e.graph >= e.eval_forward + e.fed;
+    part("batches ahead", training ? e.fed + e.graph : 2 * e.fed);
+    training ? activations() : forward();
     sum(fmt::format("tensors on {}", e.device), e.device_peak(), on_device);
   }
   if (e.snapshot_stays) part("checkpoint's copy", e.snapshot);

@@ -30,6 +30,7 @@ struct MemoryEstimate {
   // Of a device: a batch that is ahead of its step, there and, in train_batches, on the host. Two such pieces of memory
   // are kept there (train/device_feed.h); a step computes in one of them.
   uint64_t fed = 0;
+  uint64_t graph = 0;            // of a device: the batch from which a recorded step reads (train/step_graph.h)
   uint64_t waiting_batches = 0;  // of train_batches: those that are in the loader during an evaluation
   uint64_t snapshot = 0;         // the checkpoint's copy of weights, optimizer and averages (train/checkpoint/writer.h)
   bool snapshot_stays = false;   // a checkpoint is due before the last step: the copy's memory stays beside training
@@ -46,7 +47,7 @@ struct MemoryEstimate {
   uint64_t state() const { return weights + gradients + optimizer + average; }
   // The peak of the device's arena; 0 if it has no memory of its own.
   uint64_t device_peak() const {
-    return device.empty() ? 0 : state() + fed + std::max(activations, eval_forward + fed);
+    return device.empty() ? 0 : state() + fed + std::max(activations + graph, eval_forward + fed);
   }
   // In the host's arena, by what goes on.
   uint64_t on_host(uint64_t bytes) const { return device.empty() ? bytes : 0; }

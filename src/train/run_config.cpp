@@ -143,6 +143,14 @@ void RunConfig::describe(config::Schema& s) {
           "last bits.");
   const std::string problem = problem_of_device(device);
   s.check(problem.empty(), "device", problem);
+  s.field("graph", graph)
+      .choices({"auto", "off"})
+      .resume_may_change()
+      .doc(
+          "On a GPU, record what a step does as a CUDA graph and replay it while batches stay as large as they are: "
+          "the "
+          "same bits with less work for the host, for one more batch of memory. auto: where a step can be recorded; "
+          "off: never.");
   s.field("threads", threads)
       .in(0, 1024)
       .resume_may_change()

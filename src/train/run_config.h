@@ -65,6 +65,7 @@ struct RunConfig {
   std::string precision = "f32";
   bool tf32 = false;
   std::string device = "cpu";
+  std::string graph = "auto";
   int threads = 0;
   bool deterministic = true;
   std::string run_dir;  // "": default_run_dir() of the file, which the program sets

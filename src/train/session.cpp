@@ -1,6 +1,7 @@
 #include "train/session.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -25,7 +26,8 @@ void apply_machine_settings(const RunConfig& config, const config::Resolved& res
             origin == resolved.origins.end() ? "" : origin->second + ": ", config.device, why);
 }
 
-Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c), feed_(c.placement()) {
+Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint)
+    : config(c), feed_(c.placement()), graph_(c.placement(), c.graph == "auto") {
   Task& task = *config.task;
   if (checkpoint != nullptr) task.use_companions(checkpoint->companions, checkpoint->directory);
   task.build(store, static_cast<uint64_t>(config.seed), config.train.batch_size);
@@ -39,6 +41,7 @@ Session::Session(RunConfig& c, const LoadedCheckpoint* checkpoint) : config(c), 
     store.load(read_tensors(initial->file), initial->file, initial->options);
   }
   optimizer = &config.optimizer.bind(store);
+  if (config.placement().type != DeviceType::cpu) draws_ = StepTable(config.placement(), 2 * sizeof(uint32_t));
   if (config.train.ema.decay) ema = std::make_unique<Ema>(store, config.train.ema);
   order_ = task.train_order();
   steps_per_epoch_ = (order_->batches(0) + config.train.accumulate - 1) / config.train.accumulate;
@@ -86,13 +89,20 @@ Snapshot Session::snapshot(const std::string& config_yaml) const {
   return s;
 }
 
-ForwardContext Session::context() const {
+ForwardContext Session::begin_batch(uint32_t sample0) {
   ForwardContext c;
   c.training = true;
   c.seed = static_cast<uint64_t>(config.seed);
   c.step = static_cast<uint64_t>(position.step);
   c.compute = config.compute();
   c.device = config.placement();
+  if (draws_.bytes() == 0) {
+    c.sample0 = sample0;
+  } else {
+    const std::array<uint32_t, 2> now{static_cast<uint32_t>(c.step), sample0};
+    draws_.set(now.data());
+    c.step_on_device = static_cast<const uint32_t*>(draws_.data());
+  }
   return c;
 }
 
@@ -129,24 +139,47 @@ void Session::look_ahead() {
   if (ahead_) feed_.prefetch(*ahead_);
 }
 
-Tensor Session::accumulate_gradients(const std::vector<data::Batch>& batches,
-                                     const std::function<void(size_t)>& before) {
-  ForwardContext c = context();
-  LossSum losses(c.device);
-  store.clear_grads();
+void Session::accumulate(const data::Batch& batch, const ForwardContext& c, bool first, double normalizer) {
+  if (first) {
+    store.clear_grads();
+    losses_.emplace(c.device);
+  }
+  const Tensor loss = config.task->loss(batch, c, normalizer);
+  backward(loss);
+  losses_->add(loss.detach());
+}
+
+// An update by gradients that are not finite changes nothing.
+void Session::update() {
+  store.complete_grads();
+  outcome_.clipped = clip(store, config.train.clip, 1, losses_->sum());
+  optimizer->apply_step(outcome_.clipped.scale);
+  if (ema) ema->apply_update(outcome_.clipped.scale);
+  // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
+  // not depend on when a signal asked for a checkpoint.
+  outcome_.flags = flag_state();
+}
+
+double Session::normalizer_of(const std::vector<data::Batch>& batches) const {
   int64_t items = 0;
   for (const auto& batch : batches) items += config.task->counted_items(batch);
+  return static_cast<double>(std::max<int64_t>(items, 1));
+}
+
+void Session::queue_step(const std::vector<data::Batch>& batches) {
+  const double normalizer = normalizer_of(batches);
+  graph_.begin_step(batches, normalizer);
+  uint32_t sample0 = 0;
   for (size_t i = 0; i < batches.size(); ++i) {
-    if (before) before(i);
-    const Tensor loss =
-        config.task->loss(feed_.deliver(batches[i]), c, static_cast<double>(std::max<int64_t>(items, 1)));
-    backward(loss);
-    if (i + 1 < batches.size()) feed_.prefetch(batches[i + 1]);
-    losses.add(loss.detach());
-    c.sample0 += static_cast<uint32_t>(batches[i].size);
+    const ForwardContext c = begin_batch(sample0);
+    const bool last = i + 1 == batches.size();
+    graph_.run(i, feed_.deliver(batches[i]), [&](const data::Batch& there) {
+      accumulate(there, c, i == 0, normalizer);
+      if (last) update();
+    });
+    if (!last) feed_.prefetch(batches[i + 1]);
+    sample0 += static_cast<uint32_t>(batches[i].size);
   }
-  store.complete_grads();
-  return losses.sum();
 }
 
 StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std::function<void()>& meanwhile) {
@@ -154,21 +187,25 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
   for (const auto& batch : batches) figures.samples += batch.size;
   const SchedulePosition now{position.step, steps_per_epoch_, total_steps_};
   figures.learning_rate = config.schedule.lr(optimizer->lr(), now);
-  // All of the step is on its way before the host asks how it went: on a GPU that is the step's only wait. An update by
-  // gradients that are not finite changes nothing.
-  const ClipResult clipped = clip(store, config.train.clip, 1, accumulate_gradients(batches));
-  optimizer->step(figures.learning_rate, clipped.scale);
-  if (ema) ema->update(optimizer->steps(), clipped.scale);
-  // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
-  // not depend on when a signal asked for a checkpoint.
-  const StateFlags flags = flag_state();
+  optimizer->begin_step(figures.learning_rate);
+  if (ema) ema->begin_update(optimizer->steps() + 1);
+  // All of the step is on its way before the host asks how it went: on a GPU that is the step's only wait.
+  queue_step(batches);
   if (meanwhile) meanwhile();
+  const ClipResult clipped = outcome_.clipped;  // a copy: it reads once, outcome_ serves the next step too
   figures.loss = clipped.loss();
   figures.grad_norm = clipped.norm();
   if (!clipped.finite()) {
-    optimizer->take_back_step();
     NonFinite report = begin_report(figures, batches);
-    const auto rerun = [&](const std::function<void(size_t)>& before) { accumulate_gradients(batches, before); };
+    free_graph();  // the second run needs its memory
+    const auto rerun = [&](const std::function<void(size_t)>& before) {
+      uint32_t sample0 = 0;
+      for (size_t i = 0; i < batches.size(); ++i) {
+        before(i);
+        accumulate(feed_.deliver(batches[i]), begin_batch(sample0), i == 0, normalizer_of(batches));
+        sample0 += static_cast<uint32_t>(batches[i].size);
+      }
+    };
     find_first_not_finite(store, batches, rerun, report);
     const char* advice = report.op == "input" ? "Mend the data"
                          : report.op.empty()  ? "Try again"
@@ -177,7 +214,8 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
         fmt::format("{}. The weights are as before this step. {}, or see train.on_non_finite", report.text(), advice),
         report);
   }
-  if (const auto bad = first_not_finite_state(flags)) {
+  optimizer->end_step();
+  if (const auto bad = first_not_finite_state(outcome_.flags)) {
     NonFinite report = begin_report(figures, batches);
     report.phase = "optimizer";
     report.op = optimizer_registry().name_of(*optimizer);
@@ -186,6 +224,12 @@ StepFigures Session::step_on(const std::vector<data::Batch>& batches, const std:
     throw NonFiniteStep(report.text() + ". Lower optimizer.lr or set train.clip_norm", report);
   }
   return figures;
+}
+
+void Session::free_graph() {
+  graph_.drop();
+  outcome_ = {};
+  losses_.reset();
 }
 
 StepFigures Session::step() {

@@ -8,10 +8,12 @@
 #include <vector>
 
 #include "config/reader.h"
+#include "core/step_table.h"
 #include "train/checkpoint/store.h"
 #include "train/device_feed.h"
 #include "train/non_finite.h"
 #include "train/run_config.h"
+#include "train/step_graph.h"
 
 namespace gfsa::train {
 
@@ -65,6 +67,9 @@ class Session {
   double epochs_done() const { return static_cast<double>(position.step) / static_cast<double>(steps_per_epoch_); }
   data::LoaderFigures loader_figures() const { return loader_ ? loader_->figures() : data::LoaderFigures{}; }
   std::vector<data::SkippedSample> skipped() const;
+  // The next step takes it again. Before an evaluation: otherwise it would have to find room beside a step's memory.
+  void free_graph();
+  int64_t replayed_steps() const { return graph_.replayed_steps(); }
   // Name of the first tensor with an element that is not finite among optimizer state, values and EMA, or "".
   std::string first_not_finite_tensor() const;
 
@@ -75,16 +80,25 @@ class Session {
   Position position;
 
  private:
-  ForwardContext context() const;
   void load(const LoadedCheckpoint& checkpoint);
-  // Forward and backward of all batches: the sum of their losses, and gradients in the store. before(i): ahead of batch
-  // i. Does not wait for the device.
-  Tensor accumulate_gradients(const std::vector<data::Batch>& batches, const std::function<void(size_t)>& before = {});
+  // Of the batch that begins with this sample of the step; on a GPU, what is queued from now on sees its numbers.
+  ForwardContext begin_batch(uint32_t sample0);
+  // Forward and backward of one of the step's batches, which lies on the device: its loss in losses_, gradients in the
+  // store. None of update, queue_step and this waits for the device.
+  void accumulate(const data::Batch& batch, const ForwardContext& c, bool first, double normalizer);
+  void update();
+  void queue_step(const std::vector<data::Batch>& batches);
+  double normalizer_of(const std::vector<data::Batch>& batches) const;
   // Every floating tensor of the update's phase, state first, as values are made from it; and flags of those that are
   // not finite, still on the device.
   struct StateFlags {
     std::vector<std::pair<std::string, Tensor>> tensors;
     Tensor flags;
+  };
+  // What the host reads of a step when it is done. Its tensors are a graph's where there is one: the same each time.
+  struct Outcome {
+    ClipResult clipped;
+    StateFlags flags;
   };
   StateFlags flag_state() const;
   // The first that is not finite, and its parameter. Waits for the device.
@@ -99,6 +113,10 @@ class Session {
   std::unique_ptr<data::Loader> loader_;
   std::optional<data::Batch> ahead_;  // has left the loader for a step to come
   DeviceFeed feed_;
+  StepTable draws_;  // RandomKey::on_device
+  std::optional<LossSum> losses_;
+  Outcome outcome_;
+  StepGraph graph_;
   int64_t steps_per_epoch_ = 1, total_steps_ = 1;
 };
 

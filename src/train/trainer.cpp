@@ -171,6 +171,7 @@ class Run {
   // Whether it was the best so far and its checkpoint is to be kept. A signal cuts it short; it then counts as not
   // done.
   bool evaluate_now() {
+    session_.free_graph();
     std::optional<EmaWeights> averaged;
     if (config_.eval.ema) averaged.emplace(*session_.ema);
     const int64_t batch_size = config_.eval.batch_size.value_or(config_.train.batch_size);

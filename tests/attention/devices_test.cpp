@@ -7,6 +7,7 @@
 
 #include "attention/attention_case.h"
 #include "autograd/autograd.h"
+#include "core/step_table.h"
 #include "support/op_case.h"
 #include "support/sanitized.h"
 
@@ -369,6 +370,38 @@ TEST(AttentionDevices, NothingOfTheSizeOfTheMatrixIsKeptOrMade) {
     const uint64_t matrix = static_cast<uint64_t>(n * n) * sizeof(float);
     EXPECT_LT(memory.figures().peak - before, matrix / 4);
     EXPECT_LT(difference(y, std::vector<double>(static_cast<size_t>(n * size), 0.1 * 1.1)), 1e-5);
+  }
+}
+
+// Step and first sample of dropout from the device's memory, as graphs need them.
+TEST(AttentionDevices, DropoutIsTheSameFromATable) {
+  for (const Device device : other_devices()) {
+    StepTable table(device, 2 * sizeof(uint32_t));
+    const std::array<uint32_t, 2> now{11, 4};
+    table.set(now.data());
+    for (const auto form : {kTwoPass, kExplicit}) {
+      std::vector<std::vector<Tensor>> results;
+      for (const bool from_table : {false, true}) {
+        AttentionInputs in;
+        in.qkv = random_tensor({2, 19, 24}, DType::f32, 1).to(device);
+        in.coefficients = random_tensor({2, 4}, DType::f32, 2).to(device);
+        for (Tensor* t : {&in.qkv, &in.coefficients}) require_grad(*t);
+        AttentionOptions o;
+        o.heads = 2;
+        o.form = form;
+        o.dropout = 0.3;
+        o.dropout_order = DropoutOrder::dropout_first;
+        o.dropout_key = RandomKey(5, "attention", from_table ? 999 : 11);
+        o.dropout_key.on_device = from_table ? static_cast<const uint32_t*>(table.data()) : nullptr;
+        o.sample0 = from_table ? 3 : 7;
+        const Tensor out = attention(in, o);
+        backward(out, random_tensor({2, 19, 8}, DType::f32, 4).to(device));
+        results.push_back({out, grad_of(in.qkv), grad_of(in.coefficients)});
+      }
+      for (size_t k = 0; k < results[0].size(); ++k) {
+        test::expect_same_bits(results[1][k], results[0][k], fmt::format("part {}", k));
+      }
+    }
   }
 }
 

@@ -73,17 +73,17 @@ Cases value_cases() {
       {"a key like nothing", yaml(before_base("xyzzyplugh: 1\n")),
        "DIR/c.yaml:1:1: xyzzyplugh: unknown key, expected task, model, attention, data, augment, "
        "resize_position_embedding, optimizer, schedule, train, eval, checkpoint, init_from, init_optional, seed, "
-       "precision, tf32, device, threads, deterministic or run_dir"},
+       "precision, tf32, device, graph, threads, deterministic or run_dir"},
       {"an empty key", yaml(before_base("'': 1\n")),
        "DIR/c.yaml:1:1: unknown key, expected task, model, attention, data, augment, resize_position_embedding, "
        "optimizer, schedule, train, eval, checkpoint, init_from, init_optional, seed, precision, tf32, device, "
-       "threads, "
+       "graph, threads, "
        "deterministic or run_dir"},
       {"a key in capitals", yaml(before_base("SEED: 1\n")), "DIR/c.yaml:1:1: SEED: unknown key; did you mean 'seed'?"},
       {"a long key", yaml(before_base(std::string(1000, 'k') + ": 1\n")),
        "DIR/c.yaml:1:1: kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk...: unknown key, expected task, "
        "model, attention, data, augment, resize_position_embedding, optimizer, schedule, train, eval, checkpoint, "
-       "init_from, init_optional, seed, precision, tf32, device, threads, deterministic or run_dir"},
+       "init_from, init_optional, seed, precision, tf32, device, graph, threads, deterministic or run_dir"},
       {"an unknown task", yaml(before_base("task: image_clasification\n")),
        "DIR/c.yaml:1:7: task: 'image_clasification' is unknown, expected image_classification, text_classification, "
        "language_modelling or masked_language_modelling; did you mean 'image_classification'?"},

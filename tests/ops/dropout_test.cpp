@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/cpu/simd.h"
+#include "core/step_table.h"
 #include "support/op_case.h"
 
 namespace gfsa::test {
@@ -58,6 +59,22 @@ TEST(Dropout, SameBitsOnEveryDevice) {
       const Tensor x = random_tensor(shape, DType::f32, 1), there = x.to(device);
       expect_same_bits(dropout(there, 0.3, kKey, 7, true), dropout(x, 0.3, kKey, 7, true), "dropout");
       expect_same_bits(drop_path(there, 0.3, kKey, 7, true), drop_path(x, 0.3, kKey, 7, true), "drop_path");
+    }
+  }
+}
+
+// Step and first sample from the device's memory, as graphs need them.
+TEST(Dropout, TheSameFromATable) {
+  for (const Device device : other_devices()) {
+    StepTable table(device, 2 * sizeof(uint32_t));
+    RandomKey moving(3, "dropout", 999);
+    moving.on_device = static_cast<const uint32_t*>(table.data());
+    const Tensor x = random_tensor({3, 1500}, DType::f32, 1).to(device);
+    for (const std::array<uint32_t, 2> now : {std::array<uint32_t, 2>{11, 4}, {12, 0}}) {
+      table.set(now.data());
+      const RandomKey key(3, "dropout", now[0]);
+      expect_same_bits(dropout(x, 0.3, moving, 7, true), dropout(x, 0.3, key, 7 + now[1], true), "dropout");
+      expect_same_bits(drop_path(x, 0.3, moving, 7, true), drop_path(x, 0.3, key, 7 + now[1], true), "drop_path");
     }
   }
 }

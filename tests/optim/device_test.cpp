@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/cuda/runtime.h"
 #include "optim/clipping.h"
 #include "optim/ema.h"
 #include "optim/registry.h"
@@ -99,7 +100,52 @@ TEST_P(OptimizerOnDevice, GradientsThatAreNotFiniteChangeNothing) {
   }
 }
 
-// More groups than one launch takes, and parameters in none.
+// A step recorded once and replayed is every step, whatever its learning rate and number.
+TEST_P(OptimizerOnDevice, AGraphOfAStepMakesAllSteps) {
+  EmaConfig averaging;
+  averaging.decay = 0.9;
+  averaging.warmup = true;
+  ClipConfig clipping;
+  clipping.clip_norm = 5;
+  for (const Device device : other_devices()) {
+    auto& runtime = dynamic_cast<DeviceRuntime&>(backend(device));
+    const auto a = make_store(kShapes, DType::f32, device), b = make_store(kShapes, DType::f32, device);
+    OptimizerConfig first = optimizer_from(config_of(GetParam())), second = optimizer_from(config_of(GetParam()));
+    Optimizer &eager = first.bind(*a), &replayed = second.bind(*b);
+    Ema x(*a, averaging), y(*b, averaging);
+    Graph graph;
+    ClipResult clipped;
+    for (int64_t step = 1; step <= 6; ++step) {
+      const double lr = 0.01 / static_cast<double>(step);
+      set_gradients(*a, step);
+      const ClipResult here = clip(*a, clipping);
+      eager.step(lr, here.scale);
+      x.update(step, here.scale);
+
+      set_gradients(*b, step);
+      replayed.begin_step(lr);
+      y.begin_update(step);
+      if (step == 1) {
+        runtime.begin_capture({});
+        clipped = clip(*b, clipping);
+        replayed.apply_step(clipped.scale);
+        y.apply_update(clipped.scale);
+        graph = runtime.end_capture({});
+      }
+      runtime.launch(graph, {});
+      replayed.end_step();
+      EXPECT_EQ(replayed.steps(), step);
+      test::expect_same_bits(b->flat_values(), a->flat_values(), fmt::format("values of step {}", step));
+      test::expect_same_bits(y.flat(), x.flat(), fmt::format("averages of step {}", step));
+      for (size_t i = 1; i < eager.state().size(); ++i) {
+        test::expect_same_bits(replayed.state()[i].second, eager.state()[i].second, eager.state()[i].first);
+      }
+    }
+    runtime.destroy(graph);
+  }
+}
+
+// Many groups, and parameters in none.
 TEST_P(OptimizerOnDevice, ManyGroups) {
   NamedShapes shapes;
   for (int i = 0; i < 70; ++i) shapes.emplace_back(fmt::format("p{}", i), i % 2 == 0 ? Shape{3, 5} : Shape{7});
@@ -198,13 +244,14 @@ TEST(ClipOnDevice, FactorsAreTheCpus) {
 TEST(EmaOnDevice, FollowsTheCpusAndMoves) {
   EmaConfig config;
   config.decay = 0.9;
+  config.warmup = true;  // another decay at each step
   const auto move_values = [](const ParameterStore& store, uint64_t step) {
     for (const auto& p : store.parameters()) fill(p.value, [&](size_t i) { return fraction(3, step, i); });
   };
   for (const Device device : other_devices()) {
     const auto here = make_store(kShapes, DType::f32), there = make_store(kShapes, DType::f32, device);
     Ema a(*here, config), b(*there, config);
-    for (uint64_t step = 1; step <= 2; ++step) {
+    for (uint64_t step = 1; step <= 4; ++step) {
       move_values(*here, step);
       move_values(*there, step);
       a.update(static_cast<int64_t>(step));

@@ -111,8 +111,11 @@ class FakeTask : public Task {
     options.label_smoothing = smoothing;
     options.normalizer = normalizer;
     Tensor x = logits(batch, c);
-    const auto ids = batch.at("sample_ids").to_vector<int64_t>();
-    const bool huge = std::find(ids.begin(), ids.end(), huge_sample) != ids.end();
+    bool huge = false;
+    if (huge_sample >= 0) {
+      const auto ids = batch.at("sample_ids").to_vector<int64_t>();  // waits for the device
+      huge = std::find(ids.begin(), ids.end(), huge_sample) != ids.end();
+    }
     if (infinite_gradient || huge) {
       const double value = huge ? 3e38 : std::numeric_limits<double>::infinity();
       x = record("poison", x.clone(), {x, *bias_}, [b = *bias_, value](Tensor dy, GradOut& out) {

@@ -56,6 +56,8 @@ class DeviceRuntime : public DeviceBackend {
   // Synchronizing is an error in between. Streams that joined must be waited for before end_capture().
   virtual void begin_capture(Stream stream) = 0;
   virtual Graph end_capture(Stream stream) = 0;
+  // Instead of end_capture(), after an error in between: nothing of it is run.
+  virtual void abandon_capture(Stream stream) = 0;
   virtual void launch(Graph graph, Stream stream) = 0;
   virtual void destroy(Graph graph) = 0;
 };

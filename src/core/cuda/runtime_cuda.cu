@@ -35,7 +35,11 @@ class CudaRuntime : public DeviceRuntime {
   void* allocate(size_t bytes) override {
     enter();
     void* memory = nullptr;
+    // A capture may need more memory; the allocation itself is no part of the graph.
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    check(cudaThreadExchangeStreamCaptureMode(&mode), "allocation");
     const cudaError_t status = cudaMalloc(&memory, bytes);
+    check(cudaThreadExchangeStreamCaptureMode(&mode), "allocation");
     if (status == cudaErrorMemoryAllocation) {
       cudaGetLastError();
       return nullptr;
@@ -156,6 +160,12 @@ class CudaRuntime : public DeviceRuntime {
     cudaGraphDestroy(graph);
     check(status, "graph");
     return {ready};
+  }
+  void abandon_capture(Stream stream) override {
+    cudaGraph_t graph = nullptr;
+    cudaStreamEndCapture(pick(stream), &graph);  // says once more that the capture has failed
+    cudaGetLastError();
+    if (graph != nullptr) cudaGraphDestroy(graph);
   }
   void launch(Graph graph, Stream stream) override {
     enter();

@@ -1,6 +1,7 @@
 // segments.h -- what the kernels of all optimizers share.
 #pragma once
 
+#include <cstring>
 #include <limits>
 
 #include "ops/cuda/rows.h"
@@ -34,22 +35,15 @@ GFSA_DEVICE SegmentOnDevice load_segment(Global<const int64_t> table, int64_t in
           static_cast<int>(load(table, at + 3, where))};
 }
 
-// The coefficients of up to kMost groups as an argument; more groups take more launches.
+// The rule of a group, of Optimizer::rules().
 template <class Rule>
-struct Rules {
-  static constexpr int kMost = 64;
-  Rule of_group[kMost];
-};
-// f(rules, first group) for every portion of them.
-template <class Rule, class F>
-void for_each_portion(const std::vector<Rule>& rules, const F& f) {
-  for (size_t first = 0; first < rules.size(); first += Rules<Rule>::kMost) {
-    Rules<Rule> portion{};
-    for (size_t i = 0; i < Rules<Rule>::kMost && first + i < rules.size(); ++i) {
-      portion.of_group[i] = rules[first + i];
-    }
-    f(portion, static_cast<int>(first));
-  }
+GFSA_DEVICE Rule load_rule(Global<const uint32_t> rules, int64_t group, Where where = Where::current()) {
+  constexpr int kWords = static_cast<int>(sizeof(Rule) / sizeof(uint32_t));
+  uint32_t words[kWords];
+  for (int i = 0; i < kWords; ++i) words[i] = load(rules, group * kWords + i, where);
+  Rule rule;
+  memcpy(static_cast<void*>(&rule), words, sizeof(Rule));
+  return rule;
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -18,14 +18,13 @@ struct UpdateSegments {
   static constexpr const char* kName = "update_segments";
   static constexpr int kMaxThreads = kUpdateThreads;
   // first and second are null where the rule has fewer states.
-  GFSA_DEVICE void operator()(Rules<Rule> rules, int first_group, ScaleOnHost scale, Global<const double> factor,
+  GFSA_DEVICE void operator()(Global<const uint32_t> rules, ScaleOnHost scale, Global<const double> factor,
                               Global<const int64_t> segments, Global<float> value, Global<const float> grad,
                               Global<float> first, Global<float> second) const {
     const float f = factor_of(scale, factor);
     const SegmentOnDevice s = load_segment(segments, block_x());
-    const int group = s.group - first_group;
-    if (is_nan(f) || group < 0 || group >= Rules<Rule>::kMost) return;
-    const Rule rule = rules.of_group[group];
+    if (is_nan(f)) return;
+    const Rule rule = load_rule<Rule>(rules, s.group);
     // Parameters begin at multiples of 64 bytes; their last elements may not fill four.
     const int64_t fours = s.count / 4 * 4, end = s.begin + s.count;
     for (int64_t i = s.begin + int64_t{thread_x()} * 4; i < s.begin + fours; i += 4 * kUpdateThreads) {
@@ -59,17 +58,14 @@ struct UpdateSegments {
 namespace gfsa {
 
 template <DeviceType D, class Rule>
-void UpdateKernel<D, Rule>::run(const char* op, const std::vector<Rule>& rules, const GradientScale& scale,
+void UpdateKernel<D, Rule>::run(const char* op, const uint32_t* rules, const GradientScale& scale,
                                 const Tensor& segments, const Tensor& values, const Tensor& grads,
                                 const std::array<Tensor, 2>& states) {
   using namespace GFSA_DEVICE_NAMESPACE;
   if (segments.dim(0) == 0) return;
   const auto data = [](const Tensor& t) { return t ? t.data<float>() : nullptr; };
-  for_each_portion(rules, [&](const Rules<Rule>& portion, int first_group) {
-    launch(UpdateSegments<Rule>{}, a_block_each(op, segments.dim(0)), portion, first_group, on_host(scale),
-           on_device_or_null(scale), segments.data<int64_t>(), values.data<float>(), grads.data<float>(),
-           data(states[0]), data(states[1]));
-  });
+  launch(UpdateSegments<Rule>{}, a_block_each(op, segments.dim(0)), rules, on_host(scale), on_device_or_null(scale),
+         segments.data<int64_t>(), values.data<float>(), grads.data<float>(), data(states[0]), data(states[1]));
 }
 
 }  // namespace gfsa

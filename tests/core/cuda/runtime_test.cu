@@ -108,4 +108,29 @@ DEVICE_TEST(Runtime, GraphsReplay) {
   device.destroy(join);
 }
 
+DEVICE_TEST(Runtime, AnAbandonedCaptureLeavesNothing) {
+  const auto x = counting<float>(kSize);
+  Array<float> a(device, x), b(device, std::vector<float>(kSize, 0.0f));
+  device.synchronize();
+  const uint64_t free = device.memory().free;
+  const Stream stream = device.create_stream();
+  {
+    const StreamScope scope(device, stream);
+    device.begin_capture(stream);
+    add(a.data(), b.data(), 1);
+    void* const memory = device.allocate(4 << 20);
+    EXPECT_NE(memory, nullptr);
+    EXPECT_THROW(device.synchronize(stream), Error);
+    device.abandon_capture(stream);
+    device.release(memory, 4 << 20);
+    device.abandon_capture(stream);  // of a stream that is not captured: nothing
+    EXPECT_EQ(b.values(), std::vector<float>(kSize, 0.0f));
+    add(a.data(), b.data(), 1);
+    EXPECT_EQ(b.values(), x);
+  }
+  device.synchronize();
+  EXPECT_EQ(device.memory().free, free);
+  device.destroy(stream);
+}
+
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

@@ -6,7 +6,7 @@
 
 #include "attention/kernels/cuda/tiles.h"
 #include "attention/kernels/problem.h"
-#include "core/philox.h"
+#include "core/cuda/random.h"
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
@@ -25,8 +25,7 @@ struct Scores {
   int total = 0;                       // rows of these tensors
   int first = 0;                       // after of(): b, or the row where the packed sequence starts
   float dropout = 0, kept_factor = 1;  // of M; 0: none
-  RandomKey dropout_key{};
-  uint32_t sample0 = 0;
+  DrawsOfStep draws{};
   bool dropout_by_length = false;  // elements are counted as in a matrix of the sample's own length
 
   // What a block works with that has chosen sample b. Of packed sequences rows and keys are then those of this one, not
@@ -65,10 +64,10 @@ struct Scores {
     return static_cast<uint64_t>((int64_t{h} * rows + i) * own_keys() + j);
   }
   // 0, or 1 / (1 - p).
-  GFSA_DEVICE float dropout_factor(int b, int h, int i, int j) const {
-    const int64_t n = dropout_by_length ? length(b) : 0;
+  GFSA_DEVICE float dropout_factor(int b, int h, int i, int j, Where where = Where::current()) const {
+    const int64_t n = dropout_by_length ? length(b, where) : 0;
     const uint64_t index = n > 0 ? static_cast<uint64_t>((h * n + i) * n + j) : dropout_index(h, i, j);
-    return keeps(philox(dropout_key, sample0 + static_cast<uint32_t>(b), index / 4), index) ? kept_factor : 0.0f;
+    return keeps(draws.now(where).at(b, index / 4), index) ? kept_factor : 0.0f;
   }
   // Picked without an address, so that the numbers stay in registers.
   GFSA_DEVICE bool keeps(const std::array<uint32_t, 4>& numbers, uint64_t index) const {
@@ -144,8 +143,9 @@ GFSA_DEVICE uint32_t visible_bits(const Scores& c, const Place& at, Where where 
 
 // Which elements dropout keeps; neighbours often share four numbers.
 template <int kTiles>
-GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
+GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at, Where where = Where::current()) {
   if (c.dropout == 0) return kAllBits<kTiles>;
+  const Draws draws = c.draws.now(where);
   uint32_t bits = 0;
   uint64_t drawn = ~uint64_t{0};
   std::array<uint32_t, 4> numbers{};
@@ -154,7 +154,7 @@ GFSA_DEVICE uint32_t kept_bits(const Scores& c, const Place& at) {
     const uint64_t element = c.dropout_index(at.h, at.query(index / 4, index % 4), at.key(index / 4, index % 4));
     if (element / 4 != drawn) {
       drawn = element / 4;
-      numbers = philox(c.dropout_key, c.sample0 + static_cast<uint32_t>(at.b), drawn);
+      numbers = draws.at(at.b, drawn);
     }
     bits |= (c.keeps(numbers, element) ? 1u : 0u) << index;
   }
@@ -234,8 +234,7 @@ inline Scores scores_of(const kernels::Problem& p) {
   if (p.device_coefficients) c.coefficients = static_cast<const float*>(p.device_coefficients.data<float>());
   c.dropout = static_cast<float>(p.dropout);
   c.kept_factor = static_cast<float>(1 / (1 - p.dropout));
-  c.dropout_key = p.dropout_key;
-  c.sample0 = p.sample0;
+  c.draws = {p.dropout_key, p.sample0};
   c.dropout_by_length = p.dropout_by_length;
   return c;
 }

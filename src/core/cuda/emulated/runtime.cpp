@@ -216,6 +216,17 @@ class EmulatedRuntime : public DeviceRuntime {
     }
     return {new GraphState{recording}};
   }
+  void abandon_capture(Stream stream) override {
+    const Lock lock(queue().mutex());
+    StreamState* s = pick(stream);
+    const auto recording = std::move(s->recording);
+    s->recording = nullptr;
+    s->began_recording = false;
+    s->frontier.clear();
+    if (recording == nullptr) return;
+    queue().leave_recording(*recording);
+    for (const AddressRange& range : recording->freed) release(reinterpret_cast<void*>(range.begin), 0);
+  }
   void launch(Graph graph, Stream stream) override {
     const Lock lock(queue().mutex());
     const auto recording = state_of(graph)->recording;
