@@ -4,7 +4,9 @@
   tokenizers_benchmark.py DRIVER [ROUNDS]
 
 DRIVER is build/tests/tokenizers_driver. Ours gives ids, types and offsets; Hugging Face's is timed in both of its ways:
-`encode_batch` (all of that) and `encode_batch_fast` (no offsets). Prints the best and the median of the rounds in MB/s."""
+`encode_batch` (all of that) and `encode_batch_fast` (no offsets). Prints the best and the median of the rounds in MB/s.
+"""
+
 import os
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -29,12 +31,19 @@ def corpora():
     ptb = list(golden.lines_of(golden.DATA / "ptb/ptb.train.txt.gz"))
     wikitext = [line for name in ("valid", "test") for line in golden.lines_of(golden.DATA / f"wikitext2/{name}.txt")]
     shakespeare = list(golden.lines_of(golden.DATA / "tinyshakespeare.txt"))
-    return {"ptb lines": ptb, "wikitext2 lines": wikitext, "tinyshakespeare lines": shakespeare, "code functions": list(golden.functions())}
+    return {
+        "ptb lines": ptb,
+        "wikitext2 lines": wikitext,
+        "tinyshakespeare lines": shakespeare,
+        "code functions": list(golden.functions()),
+    }
 
 
 class Ours:
     def __init__(self, driver, tokenizer, texts):
-        self.process = subprocess.Popen([driver, "serve", str(tokenizer), str(texts)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [driver, "serve", str(tokenizer), str(texts)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout.readline().strip() == "ready"
 
     def run(self):
@@ -57,7 +66,9 @@ def timed(encode, texts):
 
 def main():
     driver, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 7
-    print("| tokenizer | texts | MB | ours MB/s (median) | encode_batch MB/s | encode_batch_fast MB/s | ours / encode_batch | ours / fast |")
+    print(
+        "| tokenizer | texts | MB | ours MB/s (median) | encode_batch MB/s | encode_batch_fast MB/s | ours / encode_batch | ours / fast |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -82,8 +93,11 @@ def main():
                 ours.close()
                 best = {k: megabytes / min(v) for k, v in runs.items()}
                 median = megabytes / statistics.median(runs["ours"])
-                print(f"| {peer} | {what} | {megabytes:.2f} | {best['ours']:.1f} ({median:.1f}) | {best['all']:.2f} | {best['fast']:.2f} | "
-                      f"{best['ours'] / best['all']:.1f} | {best['ours'] / best['fast']:.1f} |", flush=True)
+                print(
+                    f"| {peer} | {what} | {megabytes:.2f} | {best['ours']:.1f} ({median:.1f}) | {best['all']:.2f} | {best['fast']:.2f} | "
+                    f"{best['ours'] / best['all']:.1f} | {best['ours'] / best['fast']:.1f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

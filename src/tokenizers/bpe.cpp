@@ -77,7 +77,7 @@ class Bpe : public Model {
       : Model(std::move(vocabulary)), options_(options), merges_(merges.size()) {
     const std::string prefix = options_.prefix.value_or("");
     for (size_t i = 0; i < merges.size(); ++i) {
-      const auto& [a, b] = merges[i];
+      const std::string &a = merges[i].first, &b = merges[i].second;
       if (b.size() < prefix.size()) bad_input("{}: '{}' lacks the prefix '{}'", place(i), b, prefix);
       const auto id = [&](const std::string& token, const char* what) {
         const int32_t found = this->vocabulary().find(token);

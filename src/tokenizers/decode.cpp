@@ -15,18 +15,22 @@ using nlohmann::ordered_json;
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-// As for normalizers (kMostCharacters): rules may be chained.
+// As for normalizers (kMostCharacters): rules that make tokens longer may be chained.
 void check_size(size_t bytes) {
-  if (bytes > kMostCharacters)
-    bad_input("the decoder makes a token longer than {} bytes, which is no use", kMostCharacters);
+  if (bytes > kMostCharacters) bad_input("the decoder makes a token of {} bytes, which is no use", bytes);
 }
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
-  if (what.empty()) return;
-  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size())) {
-    text.replace(at, what.size(), with);
-    check_size(text.size());
+  size_t at = what.empty() ? std::string::npos : text.find(what);
+  if (at == std::string::npos) return;
+  std::string out;
+  size_t done = 0;
+  for (; at != std::string::npos; at = text.find(what, done)) {
+    out.append(text, done, at - done).append(with);
+    done = at + what.size();
+    if (with.size() > what.size()) check_size(out.size());
   }
+  text = out.append(text, done);
 }
 
 std::string joined(const std::vector<std::string>& tokens) {
@@ -176,7 +180,7 @@ class Replace : public Decoder {
       std::string text;
       for (const Regex::Part& part : regex_->split(token)) {
         text += part.match ? with_ : token.substr(part.begin, part.end - part.begin);
-        check_size(text.size());
+        if (part.match && with_.size() > part.end - part.begin) check_size(text.size());
       }
       token = std::move(text);
     }

@@ -20,7 +20,7 @@ nlohmann::json parse_json(const std::string& text, const std::string& file) {
     const size_t start = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
     const size_t column = start == std::string::npos ? at + 1 : at - start;
     std::string why = error.what();
-    const size_t colon = why.find("; ");  // behind the library's number and its own count of bytes
+    const size_t colon = why.find(": ");  // behind the library's number and its own place
     if (colon != std::string::npos) why.erase(0, colon + 2);
     bad_input("{}:{}:{}: not JSON: {}", file, line, column, why);
   } catch (const json::exception& error) {  // a number out of range

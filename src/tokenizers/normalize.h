@@ -56,7 +56,7 @@ std::shared_ptr<const NormalizerStep> replace_normalizer(const std::string& text
 std::shared_ptr<const NormalizerStep> precompiled_normalizer(const std::string& charsmap, const std::string& where);
 
 // Rules that make texts longer can be chained without end: bad input where a text grows beyond this and eightfold.
-constexpr size_t kMostCharacters = size_t{1} << 26;
+constexpr size_t kMostCharacters = size_t{1} << 22;
 
 // Shared by the steps.
 void to_form(AlignedChars& chars, Form form);

@@ -80,8 +80,9 @@ void add_roles(Parts& parts, const HubConfig& config, const std::vector<std::pai
 
 // To a tokenizer.json: the files beside it only say which token has which role; it is an added token then.
 void add_roles(Parts& parts, const HubConfig& config) {
-  for (const auto& [role, token] : config.roles) {
-    parts.roles[role] = token.content;
+  for (const auto& said : config.roles) {
+    const AddedToken& token = said.second;
+    parts.roles[said.first] = token.content;
     const auto same = [&](const AddedToken& t) { return t.content == token.content; };
     if (std::none_of(parts.added_tokens.begin(), parts.added_tokens.end(), same)) parts.added_tokens.push_back(token);
   }

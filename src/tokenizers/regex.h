@@ -1,4 +1,6 @@
-// regex.h -- the patterns of tokenizer.json through PCRE2, with the classes of Oniguruma, which `tokenizers` uses.
+// regex.h -- the patterns of tokenizer.json through PCRE2, with the classes of Oniguruma, which `tokenizers` uses. What
+// stays different: PCRE2 10.42 has the tables of Unicode 14, and Oniguruma's \w takes six of Latin-1's numbers (U+00B2
+// and its like) for word characters.
 #pragma once
 
 #include <cstddef>

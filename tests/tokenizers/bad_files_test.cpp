@@ -209,6 +209,7 @@ TEST(BadTokenizer, RulesWithoutEnd) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.exit_code(), kExitBadInput);
+    EXPECT_EQ(error.message(), "the normalizer makes 8388608 characters of 1, which is no use");
   }
 }
 

@@ -1,5 +1,7 @@
 // Ids, types, offsets, special tokens, truncation and decoding against Hugging Face's, on texts that are hard to cut.
 #include "tokenizers/golden.h"
+#include <sentencepiece_processor.h>
+
 #include "support/temporary_folder.h"
 
 namespace gfsa::tokenizers {
@@ -48,6 +50,30 @@ TEST(GoldenComponents, EncodeAndDecodeLikeHuggingFace) {
       expect_case(*second, expected);
     }
   }
+}
+
+// The library itself cuts words of plain letters into the same pieces.
+TEST(Albert, PiecesAreSentencePieces) {
+  sentencepiece::SentencePieceProcessor library;
+  ASSERT_TRUE(library.Load(golden_path("albert/spiece.model")).ok());
+  const auto tokenizer = read_tokenizer(golden_path("albert"));
+  EncodeOptions plain;
+  plain.special_tokens = false;
+  std::string text;
+  int words = 0;
+  for (const char c : Env::real().read(golden_path("trained/texts.txt"))) {
+    if (c >= 'a' && c <= 'z') {
+      text += c;
+      continue;
+    }
+    if (text.empty()) continue;
+    std::vector<int> expected;
+    ASSERT_TRUE(library.Encode(text, &expected).ok());
+    EXPECT_EQ(tokenizer->encode(text, plain).ids, (std::vector<int32_t>(expected.begin(), expected.end()))) << text;
+    text.clear();
+    ++words;
+  }
+  EXPECT_GT(words, 1500);
 }
 
 }  // namespace
