@@ -12,9 +12,9 @@ WIDTH, ROW, BOX_WIDTH, BOX_HEIGHT = 1080, 84, 160, 46
 ROWS = [
     {"apps": "gfsa-train, gfsa-eval"},
     {"tasks": "one kind of experiment"},
-    {"models": "ViT, DeiT", "train": "loop, checkpoints"},
+    {"models": "ViT, BERT, GPT-2 ...", "train": "loop, checkpoints"},
     {"nn": "Linear, norms, blocks", "optim": "AdamW, schedules, EMA", "data": "sources, augmentation"},
-    {"attention": "filters, kernels"},
+    {"attention": "filters, kernels", "tokenizers": "text to ids and back"},
     {"ops": "forward and backward", "params": "state dict", "config": "YAML to structs",
      "formats": "safetensors, JPEG ..."},
     {"autograd": "the tape"},
@@ -22,12 +22,12 @@ ROWS = [
     {"base": "errors, files, threads"},
 ]
 CENTERS = {
-    "apps": 420, "tasks": 420, "models": 220, "train": 570, "nn": 100, "optim": 420, "data": 720, "attention": 100,
+    "apps": 420, "tasks": 420, "models": 220, "train": 570, "nn": 100, "optim": 420, "data": 720, "attention": 100, "tokenizers": 720,
     "ops": 210, "params": 380, "config": 550, "formats": 720, "autograd": 295, "core": 350, "base": 450,
 }
 STEPS = [
     ("YAML", "config", "read, checked, all errors at once"),
-    ("batch", "data", "source, augmentation, workers"),
+    ("batch", "data", "source, tokens, workers"),
     ("forward", "models, nn", "scopes name the parameters"),
     ("kernels", "ops, attention", "each op records its backward"),
     ("backward", "autograd", "the tape from its end"),
