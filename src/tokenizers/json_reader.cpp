@@ -22,6 +22,7 @@ nlohmann::json parse_json(const std::string& text, const std::string& file) {
     std::string why = error.what();
     const size_t colon = why.find(": ");  // behind the library's number and its own place
     if (colon != std::string::npos) why.erase(0, colon + 2);
+    if (!is_valid_utf8(why)) why.erase(std::min(why.find("; last read"), why.size()));  // which ends within a character
     bad_input("{}:{}:{}: not JSON: {}", file, line, column, why);
   } catch (const json::exception& error) {  // a number out of range
     bad_input("{}: not JSON: {}", file, error.what());

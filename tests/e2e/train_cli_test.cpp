@@ -25,7 +25,7 @@ TEST_F(TrainCliTest, HelpHasExamplesAndExitCodes) {
   const auto result = train({"--help"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.out, AllOf(HasSubstr("--config vit_gfsa.yaml"), HasSubstr("--resume runs/vit_gfsa"),
-                                HasSubstr("Exit codes: 0 done"), HasSubstr("--show-batch PNG")));
+                                HasSubstr("Exit codes: 0 done"), HasSubstr("--show-batch FILE")));
 }
 
 TEST_F(TrainCliTest, WrongArguments) {
