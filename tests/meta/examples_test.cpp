@@ -22,7 +22,7 @@ void register_parallel_vit(config::Registry<ImageModelConfig>& registry);
 namespace data {
 void register_stripes(config::Registry<ImageSourceConfig>& registry);
 void register_brackets(config::Registry<TextSourceConfig>& registry);
-}
+}  // namespace data
 
 namespace test {
 namespace {
