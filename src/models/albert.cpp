@@ -42,15 +42,6 @@ class AlbertConfig final : public FamilyConfig {
                     {"albert_xxlarge", 4096, 12, 64, 16384}},
         .own = {.activation = "gelu_tanh", .dropout = 0},
         .when_absent = {.width = 4096, .heads = 64, .mlp_width = 16384, .activation = "gelu_tanh", .dropout = 0},
-        .width = "hidden_size",
-        .depth = "num_hidden_layers",
-        .heads = "num_attention_heads",
-        .mlp_width = "intermediate_size",
-        .positions = "max_position_embeddings",
-        .eps = "layer_norm_eps",
-        .activation = "hidden_act",
-        .dropout = "hidden_dropout_prob",
-        .attention_dropout = "attention_probs_dropout_prob",
         .special = {{"pad_token_id", 0}, {"bos_token_id", 2}, {"eos_token_id", 3}}};
     return f;
   }

@@ -79,15 +79,6 @@ class BertConfig final : public BertFamilyConfig {
                                       {"bert_tiny", 128, 2, 2, 512}},
                           .own = {},
                           .when_absent = {},
-                          .width = "hidden_size",
-                          .depth = "num_hidden_layers",
-                          .heads = "num_attention_heads",
-                          .mlp_width = "intermediate_size",
-                          .positions = "max_position_embeddings",
-                          .eps = "layer_norm_eps",
-                          .activation = "hidden_act",
-                          .dropout = "hidden_dropout_prob",
-                          .attention_dropout = "attention_probs_dropout_prob",
                           .special = {{"pad_token_id", 0}}};
     return f;
   }

@@ -15,15 +15,6 @@ class RobertaConfig final : public BertFamilyConfig {
                           .presets = {{"roberta_base", 768, 12, 12, 3072}, {"roberta_large", 1024, 24, 16, 4096}},
                           .own = {.eps = 1e-5},
                           .when_absent = {},
-                          .width = "hidden_size",
-                          .depth = "num_hidden_layers",
-                          .heads = "num_attention_heads",
-                          .mlp_width = "intermediate_size",
-                          .positions = "max_position_embeddings",
-                          .eps = "layer_norm_eps",
-                          .activation = "hidden_act",
-                          .dropout = "hidden_dropout_prob",
-                          .attention_dropout = "attention_probs_dropout_prob",
                           .position_offset = kPadding + 1,
                           .special = {{"pad_token_id", kPadding}, {"bos_token_id", 0}, {"eos_token_id", 2}}};
     return f;

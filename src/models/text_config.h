@@ -55,7 +55,16 @@ class FamilyConfig : public TextModelConfig {
     std::vector<Preset> presets;  // the first is the default
     TextSizes own;                // everything but the preset's four numbers
     TextSizes when_absent;        // what transformers takes where config.json says nothing
-    const char *width, *depth, *heads, *mlp_width, *positions, *eps, *activation, *dropout, *attention_dropout;
+    // config.json's keys: what encoders call them; a decoder has others.
+    const char* width = "hidden_size";
+    const char* depth = "num_hidden_layers";
+    const char* heads = "num_attention_heads";
+    const char* mlp_width = "intermediate_size";
+    const char* positions = "max_position_embeddings";
+    const char* eps = "layer_norm_eps";
+    const char* activation = "hidden_act";
+    const char* dropout = "hidden_dropout_prob";
+    const char* attention_dropout = "attention_probs_dropout_prob";
     int64_t position_offset = 0;             // rows of the position table in front of the first token's
     std::map<std::string, int64_t> special;  // "pad_token_id" and the like, where nothing else is known
   };
