@@ -43,14 +43,7 @@ void CorpusTask::build_model(ParameterStore& store, const train::StoredWeights& 
   setup_.build(store, 0);
 }
 
-std::unique_ptr<data::BatchOrder> CorpusTask::train_order() const {
-  data::UniformOrderOptions options;
-  options.samples = train_set_->size();
-  options.batch_size = batch_size_;
-  options.seed = seed_;
-  options.drop_last = false;
-  return std::make_unique<data::UniformOrder>(options);
-}
+std::unique_ptr<data::BatchOrder> CorpusTask::train_order() const { return shuffled_order(train_set_->size()); }
 
 std::unique_ptr<data::BatchMaker> CorpusTask::eval_batches(const std::string& split) {
   eval_stream_ = split == "train" && stream_ ? stream_ : data_.open(split, setup_.tokenizer());

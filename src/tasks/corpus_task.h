@@ -7,14 +7,13 @@
 
 #include "data/text/corpus_config.h"
 #include "tasks/language_evaluation.h"
-#include "tasks/text_setup.h"
-#include "train/task.h"
+#include "tasks/text_task.h"
 
 namespace gfsa::tasks {
 
-class CorpusTask : public train::Task {
+class CorpusTask : public TextTask {
  public:
-  CorpusTask(const std::string& model, TextHead head) : setup_(model, head) {}
+  CorpusTask(const std::string& model, TextHead head) : TextTask(model, head) {}
 
   void describe(config::Schema& s) override;
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override;
@@ -28,34 +27,22 @@ class CorpusTask : public train::Task {
   std::unique_ptr<train::Evaluation> evaluation() override;
   // So many samples that their logits stay within some tens of MiB.
   int64_t evaluation_block() const override;
-  std::vector<std::string> companion_names() const override { return {"config.json", "tokenizer.json"}; }
-  train::Companions companions() const override { return setup_.companions(); }
-  void use_companions(const train::Companions& stored, const std::string& folder) override {
-    setup_.use_companions(stored, folder);
-  }
-  std::optional<train::InitialWeights> initial_weights() const override { return setup_.initial_weights(); }
-  std::vector<std::pair<std::string, Tensor>> coefficients() const override { return setup_.model().coefficients(); }
   std::vector<std::string> report(Device device) const override;
-  std::string model_text() const override { return setup_.model_text(); }
-  std::string attention_text() const override { return setup_.attention().text(); }
   std::string data_fingerprint() const override { return stream_->fingerprint(); }
   std::string data_summary() const override;
   void show(const data::Batch& batch, const std::string& path) override;
 
  protected:
   virtual bool masked() const = 0;
+  // Labels of tokens that do not count are data::LanguageBlocks::kIgnored.
   virtual std::unique_ptr<data::BatchMaker> make_blocks(std::shared_ptr<const data::TokenStream> stream,
                                                         const std::string& name, bool training) const = 0;
-  // Labels of tokens that do not count are data::LanguageBlocks::kIgnored.
 
-  TextSetup setup_;
   data::CorpusConfig data_;
-  uint64_t seed_ = 0;
 
  private:
   std::shared_ptr<const data::TokenStream> stream_, eval_stream_;
   std::unique_ptr<data::BatchMaker> train_set_;
-  int64_t batch_size_ = 1;
 };
 
 }  // namespace gfsa::tasks

@@ -173,12 +173,7 @@ std::unique_ptr<data::BatchOrder> TextClassification::train_order() const {
     for (int64_t i = 0; i < train_set_->size(); ++i) lengths.push_back(train_set_->texts().length(i));
     return std::make_unique<data::LengthOrder>(std::move(lengths), batch_size_, seed_);
   }
-  data::UniformOrderOptions options;
-  options.samples = train_set_->size();
-  options.batch_size = batch_size_;
-  options.seed = seed_;
-  options.drop_last = false;
-  return std::make_unique<data::UniformOrder>(options);
+  return shuffled_order(train_set_->size());
 }
 
 std::unique_ptr<data::BatchMaker> TextClassification::eval_batches(const std::string& split) {

@@ -8,8 +8,7 @@
 #include "data/text/text_data_config.h"
 #include "data/text/text_dataset.h"
 #include "tasks/text_metrics.h"
-#include "tasks/text_setup.h"
-#include "train/task.h"
+#include "tasks/text_task.h"
 
 namespace gfsa::tasks {
 
@@ -40,9 +39,9 @@ class TextEvaluation : public train::Evaluation {
   std::vector<double> truth_, predicted_, losses_;
 };
 
-class TextClassification : public train::Task {
+class TextClassification : public TextTask {
  public:
-  TextClassification() : setup_("bert", TextHead::classification) {}
+  TextClassification() : TextTask("bert", TextHead::classification) {}
 
   void describe(config::Schema& s) override;
   void build(ParameterStore& store, uint64_t seed, int64_t batch_size) override;
@@ -55,17 +54,8 @@ class TextClassification : public train::Task {
   std::unique_ptr<train::Evaluation> evaluation() override;
   int64_t evaluation_block() const override;
   std::pair<std::string, bool> primary_metric() const override { return {metrics().front(), true}; }
-  std::vector<std::string> companion_names() const override { return {"config.json", "tokenizer.json"}; }
-  train::Companions companions() const override { return setup_.companions(); }
-  void use_companions(const train::Companions& stored, const std::string& folder) override {
-    setup_.use_companions(stored, folder);
-  }
-  std::optional<train::InitialWeights> initial_weights() const override { return setup_.initial_weights(); }
-  std::vector<std::pair<std::string, Tensor>> coefficients() const override { return setup_.model().coefficients(); }
   double forward_flops() const override;
   std::vector<std::string> report(Device device) const override;
-  std::string model_text() const override { return setup_.model_text(); }
-  std::string attention_text() const override { return setup_.attention().text(); }
   std::string data_fingerprint() const override { return train_set_->source().fingerprint(); }
   std::string data_summary() const override;
   void show(const data::Batch& batch, const std::string& path) override;
@@ -77,15 +67,12 @@ class TextClassification : public train::Task {
   std::vector<std::string> metrics() const;  // the primary one first
   data::TextDataset::Options dataset_options(bool train) const;
 
-  TextSetup setup_;
   data::TextDataConfig data_;
   std::string metric_ = "auto";
 
   std::unique_ptr<data::TextDataset> train_set_;
   int64_t val_size_ = 0;
   std::vector<std::string> class_names_;
-  uint64_t seed_ = 0;
-  int64_t batch_size_ = 1;
 };
 
 }  // namespace gfsa::tasks
