@@ -5,11 +5,10 @@
 // filter's stand below encoder.albert_layer_groups.0.albert_layers.0.attention.
 #include <optional>
 
-#include "autograd/autograd.h"
 #include "models/text_config.h"
 #include "models/text_parts.h"
-#include "nn/filtered_attention.h"
 #include "nn/separate_qkv.h"
+#include "nn/stack.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/view.h"
@@ -114,8 +113,7 @@ struct SharedLayer {
   // x [B, N, C] -> [B, N, C]; first_only: of the first tokens, [B or S, C]. use: which of the model's layers this is.
   Tensor forward(Tensor x, const TextInputs& inputs, const ForwardContext& c, int64_t use, bool first_only) const {
     const std::string here = "." + std::to_string(use);
-    const Tensor qkv_rows = qkv.forward(cast(x, c.compute));  // [B, N, 3 C]
-    Tensor y = attention(use).forward(attention_inputs(inputs, qkv_rows), c, inputs.longest, here);
+    Tensor y = attend(attention(use), qkv.forward(cast(x, c.compute)), inputs, c, here);  // [B, N, C]
     if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);
     y = dropout(dense.forward(y), dropout_rate, c.key(path + ".output_dropout" + here), c.sample0, c.training);
     const Tensor middle = attention_norm.forward(add(x, y));
@@ -140,14 +138,7 @@ class Albert final : public TextModel {
   Albert(const Scope& s, const AlbertConfig& config, const AttentionConfig& attention, TextHead head, int64_t classes)
       : sizes_(config.sizes()),
         checkpoint_(config.checkpoint_blocks),
-        embeddings_(s / "albert" / "embeddings",
-                    {.vocabulary = config.vocabulary_size,
-                     .positions = sizes_.positions,
-                     .segments = config.resolved_segments(),
-                     .width = config.resolved_embedding_width(),
-                     .eps = sizes_.eps,
-                     .dropout = sizes_.dropout},
-                    config.init()),
+        embeddings_(s / "albert" / "embeddings", config, config.resolved_segments(), config.resolved_embedding_width()),
         to_width_(s / "albert" / "encoder" / "embedding_hidden_mapping_in", config.resolved_embedding_width(),
                   sizes_.width, config.init()),
         layer_(s / "albert" / "encoder" / "albert_layer_groups" / 0 / "albert_layers" / 0, sizes_, config.init(),
@@ -169,8 +160,7 @@ class Albert final : public TextModel {
   Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override { return encode(inputs, c, false); }
 
   ParameterStore::LoadOptions load_options() const override {
-    ParameterStore::LoadOptions o;
-    for (const auto& [name, value] : coefficients()) o.optional_patterns.push_back(name);
+    auto o = TextModel::load_options();
     const std::vector<std::string> classification{"albert.pooler.*", "classifier.*"}, lm{"predictions.*"};
     for (const auto& part : classifier_ ? classification : lm) o.optional_patterns.push_back(part);
     for (const auto& part : classifier_ ? lm : classification) o.ignored_patterns.push_back(part);
@@ -198,11 +188,8 @@ class Albert final : public TextModel {
   Tensor encode(const TextInputs& inputs, const ForwardContext& c, bool first_only) const {
     Tensor x = embeddings_.forward(inputs, c);                                  // [B, N, E]
     x = to_width_.forward(cast(x, c.compute), Activation::none, c.residual());  // [B, N, C]
-    for (int64_t i = 0; i < sizes_.depth; ++i) {
-      const bool first = first_only && i + 1 == sizes_.depth;
-      const auto run = [this, inputs, c, i, first](const Tensor& y) { return layer_.forward(y, inputs, c, i, first); };
-      x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
-    }
+    for (int64_t i = 0; i < sizes_.depth; ++i)
+      x = run_block(checkpoint_ && c.training, layer_, x, inputs, c, i, first_only && i + 1 == sizes_.depth);
     return x;
   }
 

@@ -1,6 +1,6 @@
 #include "models/bert.h"
 
-#include "autograd/autograd.h"
+#include "nn/stack.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/view.h"
@@ -13,7 +13,7 @@ class Bert final : public TextModel {
   Bert(const Scope& s, const BertFamilyConfig& config, const AttentionConfig& attention, TextHead head, int64_t classes)
       : names_(config.names()),
         depth_(config.sizes().depth),
-        encoder_(s / names_.base, config.embedding_shape(), config, attention) {
+        encoder_(s / names_.base, config, config.resolved_segments(), attention) {
     const TextSizes n = config.sizes();
     if (head == TextHead::classification) {
       classifier_.emplace(s / names_.dense, s / names_.classifier, n.width, classes, config.resolved_head_dropout(),
@@ -34,8 +34,7 @@ class Bert final : public TextModel {
   }
 
   ParameterStore::LoadOptions load_options() const override {
-    ParameterStore::LoadOptions o;
-    for (const auto& [name, value] : encoder_.coefficients()) o.optional_patterns.push_back(name);
+    auto o = TextModel::load_options();
     const std::vector<std::string> classification{names_.dense, names_.classifier},
         lm{names_.lm_dense, names_.lm_norm, names_.lm_bias};
     for (const auto& part : classifier_ ? classification : lm) o.optional_patterns.push_back(part + ".*");
@@ -117,8 +116,7 @@ Tensor BertLayer::forward(Tensor x, const TextInputs& inputs, const ForwardConte
   const auto branch = [&](const Tensor& y, const char* place) {
     return dropout(y, dropout_rate, c.key(path + place), c.sample0, c.training);
   };
-  const Tensor qkv_rows = qkv.forward(cast(x, c.compute));                              // [B, N, 3 C]
-  Tensor y = attention.forward(attention_inputs(inputs, qkv_rows), c, inputs.longest);  // [B, N, C]
+  Tensor y = attend(attention, qkv.forward(cast(x, c.compute)), inputs, c);  // [B, N, C]
   // Behind the attention each token is by itself.
   if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);  // [B, C]
   y = attention_output.forward(y);
@@ -127,33 +125,21 @@ Tensor BertLayer::forward(Tensor x, const TextInputs& inputs, const ForwardConte
   return norm.forward(add(middle, branch(y, ".dropout")));
 }
 
-BertEncoder::BertEncoder(const Scope& s, const TextEmbeddings::Shape& embeddings, const FamilyConfig& config,
-                         const AttentionConfig& attention)
-    : embeddings_(s / "embeddings", embeddings, config.init()),
-      sizes_(config.sizes()),
-      checkpoint_(config.checkpoint_blocks) {
-  layers_.reserve(static_cast<size_t>(sizes_.depth));
-  for (int64_t i = 0; i < sizes_.depth; ++i)
-    layers_.emplace_back(s / "encoder" / "layer" / i, sizes_, config.init(), attention, i);
-}
+BertEncoder::BertEncoder(const Scope& s, const FamilyConfig& config, int64_t segments, const AttentionConfig& attention)
+    : sizes_(config.sizes()),
+      checkpoint_(config.checkpoint_blocks),
+      embeddings_(s / "embeddings", config, segments),
+      layers_(make_stack<BertLayer>(s / "encoder" / "layer", sizes_.depth, sizes_, config.init(), attention)) {}
 
 Tensor BertEncoder::forward(const TextInputs& inputs, const ForwardContext& c, bool first_only) const {
   Tensor x = embeddings_.forward(inputs, c);  // [B, N, C]
-  for (const BertLayer& layer : layers_) {
-    const auto run = [&layer, inputs, c, first = first_only && &layer == &layers_.back()](const Tensor& y) {
-      return layer.forward(y, inputs, c, first);
-    };
-    x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
-  }
+  for (const BertLayer& layer : layers_)
+    x = run_block(checkpoint_ && c.training, layer, x, inputs, c, first_only && &layer == &layers_.back());
   return x;
 }
 
 std::vector<std::pair<std::string, Tensor>> BertEncoder::coefficients() const {
-  std::vector<std::pair<std::string, Tensor>> all;
-  for (const BertLayer& layer : layers_) {
-    for (const auto& entry : layer.attention.learned_coefficients()) all.push_back(entry);
-  }
-  return all;
+  return coefficients_of(layers_, &BertLayer::attention);
 }
 
 double BertEncoder::flops(int64_t tokens, bool first_only) const {
@@ -161,17 +147,6 @@ double BertEncoder::flops(int64_t tokens, bool first_only) const {
   for (const BertLayer& layer : layers_)
     total += layer_flops(sizes_, tokens, first_only && &layer == &layers_.back()) + layer.attention.flops(tokens);
   return total;
-}
-
-TextEmbeddings::Shape BertFamilyConfig::embedding_shape() const {
-  const TextSizes n = sizes();
-  return {.vocabulary = vocabulary_size,
-          .positions = n.positions,
-          .segments = resolved_segments(),
-          .width = n.width,
-          .position_offset = family().position_offset,
-          .eps = n.eps,
-          .dropout = n.dropout};
 }
 
 std::unique_ptr<TextModel> BertFamilyConfig::build(const Scope& scope, const AttentionConfig& attention, TextHead head,

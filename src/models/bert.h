@@ -36,8 +36,7 @@ struct BertLayer {
 
 class BertEncoder {
  public:
-  BertEncoder(const Scope& s, const TextEmbeddings::Shape& embeddings, const FamilyConfig& config,
-              const AttentionConfig& attention);
+  BertEncoder(const Scope& s, const FamilyConfig& config, int64_t segments, const AttentionConfig& attention);
   // [B, N, C]; first_only: [B or S, C], for heads that read no other tokens.
   Tensor forward(const TextInputs& inputs, const ForwardContext& c, bool first_only = false) const;
   const TextEmbeddings& embeddings() const { return embeddings_; }
@@ -45,10 +44,10 @@ class BertEncoder {
   double flops(int64_t tokens, bool first_only) const;
 
  private:
-  TextEmbeddings embeddings_;
-  std::vector<BertLayer> layers_;
   TextSizes sizes_;
   bool checkpoint_;
+  TextEmbeddings embeddings_;
+  std::vector<BertLayer> layers_;
 };
 
 // What is the same in BERT and RoBERTa.
@@ -62,7 +61,6 @@ class BertFamilyConfig : public FamilyConfig {
   bool has(TextHead head) const override { return head != TextHead::causal_lm; }
   int64_t resolved_segments() const { return segments.value_or(own_segments()); }
   double resolved_head_dropout() const { return head_dropout.value_or(sizes().dropout); }
-  TextEmbeddings::Shape embedding_shape() const;
 
   // Where the parts stand: BERT's "bert", "bert.pooler.dense", ...
   struct Names {

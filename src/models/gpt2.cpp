@@ -5,11 +5,10 @@
 // filter's stand below transformer.h.N.attn.
 #include <cmath>
 
-#include "autograd/autograd.h"
 #include "models/text_config.h"
 #include "models/text_parts.h"
 #include "nn/conv1d.h"
-#include "nn/filtered_attention.h"
+#include "nn/stack.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
@@ -34,6 +33,7 @@ class Gpt2Config final : public FamilyConfig {
                                       {"gpt2_xl", 1600, 48, 25, 6400}},
                           .own = {.positions = 1024, .eps = 1e-5, .activation = "gelu_tanh"},
                           .when_absent = {.mlp_width = 0, .positions = 1024, .eps = 1e-5, .activation = "gelu_tanh"},
+                          .tokenizer = "byte_bpe",
                           .width = "n_embd",
                           .depth = "n_layer",
                           .heads = "n_head",
@@ -115,13 +115,7 @@ class Gpt2 final : public TextModel {
         checkpoint_(config.checkpoint_blocks),
         wte_((s / "transformer" / "wte").param("weight", {config.vocabulary_size, sizes_.width}, config.init())),
         wpe_((s / "transformer" / "wpe").param("weight", {sizes_.positions, sizes_.width}, config.init())),
-        blocks_([&] {
-          std::vector<Block> blocks;
-          blocks.reserve(static_cast<size_t>(sizes_.depth));
-          for (int64_t i = 0; i < sizes_.depth; ++i)
-            blocks.emplace_back(s / "transformer" / "h" / i, sizes_, config.init(), attention, i);
-          return blocks;
-        }()),
+        blocks_(make_stack<Block>(s / "transformer" / "h", sizes_.depth, sizes_, config.init(), attention)),
         ln_f_(s / "transformer" / "ln_f", sizes_.width, sizes_.eps) {
     add_file_names(s, "transformer");
   }
@@ -172,24 +166,17 @@ class Gpt2 final : public TextModel {
   }
 
   ParameterStore::LoadOptions load_options() const override {
-    ParameterStore::LoadOptions o;
-    for (const auto& [name, value] : coefficients()) o.optional_patterns.push_back(name);
+    auto o = TextModel::load_options();
     // The tied head, and the causal mask that older files hold.
     o.ignored_patterns = {"lm_head.weight", "*.attn.bias", "*.attn.masked_bias"};
     return o;
   }
   std::vector<std::pair<std::string, Tensor>> coefficients() const override {
-    std::vector<std::pair<std::string, Tensor>> all;
-    for (const Block& block : blocks_) {
-      for (const auto& entry : block.attention.learned_coefficients()) all.push_back(entry);
-    }
-    return all;
+    return coefficients_of(blocks_, &Block::attention);
   }
   double forward_flops(int64_t tokens, int64_t logits_of) const override {
-    const auto n = static_cast<double>(tokens), d = static_cast<double>(sizes_.width);
     double total = 2 * static_cast<double>(logits_of) * static_cast<double>(wte_->numel());
-    for (const Block& block : blocks_)
-      total += 2 * n * d * (4 * d + 2 * static_cast<double>(sizes_.mlp_width)) + block.attention.flops(tokens);
+    for (const Block& block : blocks_) total += layer_flops(sizes_, tokens, false) + block.attention.flops(tokens);
     return total;
   }
   int64_t depth() const override { return sizes_.depth; }
@@ -201,9 +188,7 @@ class Gpt2 final : public TextModel {
     x = dropout(x, sizes_.dropout, c.key("transformer.drop"), c.sample0, c.training);
     for (const Block& block : blocks_) {
       const auto run = [&block, inputs, c](const Tensor& y) {
-        return block.forward(y, c, [&](const Tensor& qkv) {
-          return block.attention.forward(attention_inputs(inputs, qkv), c, inputs.longest);
-        });
+        return block.forward(y, c, [&](const Tensor& qkv) { return attend(block.attention, qkv, inputs, c); });
       };
       x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
     }

@@ -15,6 +15,7 @@ class RobertaConfig final : public BertFamilyConfig {
                           .presets = {{"roberta_base", 768, 12, 12, 3072}, {"roberta_large", 1024, 24, 16, 4096}},
                           .own = {.eps = 1e-5},
                           .when_absent = {},
+                          .tokenizer = "byte_bpe",
                           .position_offset = kPadding + 1,
                           .special = {{"pad_token_id", kPadding}, {"bos_token_id", 0}, {"eos_token_id", 2}}};
     return f;

@@ -36,10 +36,12 @@ class FamilyConfig : public TextModelConfig {
   int64_t vocabulary() const final { return vocabulary_size; }
   void set_vocabulary(int64_t size) final { vocabulary_size = size; }
   int64_t max_tokens() const final { return sizes().positions; }
+  std::string tokenizer_kind() const final { return family().tokenizer; }
   void take_config_json(const std::string& json, const std::string& source) final;
   std::string config_json(TextHead head, int64_t classes, const AttentionConfig& attention) const final;
 
   TextSizes sizes() const;
+  int64_t position_offset() const { return family().position_offset; }
   Activation resolved_activation() const { return parse_activation(sizes().activation); }
   Init init() const { return init_deviation > 0 ? normal(init_deviation) : zeros(); }
 
@@ -55,6 +57,7 @@ class FamilyConfig : public TextModelConfig {
     std::vector<Preset> presets;  // the first is the default
     TextSizes own;                // everything but the preset's four numbers
     TextSizes when_absent;        // what transformers takes where config.json says nothing
+    const char* tokenizer = "wordpiece";
     // config.json's keys: what encoders call them; a decoder has others.
     const char* width = "hidden_size";
     const char* depth = "num_hidden_layers";
@@ -72,12 +75,12 @@ class FamilyConfig : public TextModelConfig {
   virtual std::string architecture(TextHead head) const = 0;
   virtual void describe_more(config::Schema& s) { (void)s; }
   // More of config.json than the keys above: values that are taken, refused or written.
-  virtual void take_more(ConfigJson& json) = 0;
+  virtual void take_more(ConfigJson& json) { (void)json; }
   struct Written {
     std::map<std::string, int64_t> integers = {};
     std::map<std::string, double> numbers = {};
   };
-  virtual Written write_more() const = 0;
+  virtual Written write_more() const { return {}; }
 
   // Sets `value` to what the file says, or notes that the YAML says something else: by the value's own key, or by a
   // preset that was asked for (whose value is `of_preset`).

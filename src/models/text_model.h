@@ -65,9 +65,10 @@ class TextModel {
                         const ForwardContext& c) const;
 
   // For weights that others trained (train.init_from): parameters that may be missing in the file and keep their
-  // initial values (a new head, the filter's), tensors of other heads that are passed over. Names without the model's
-  // prefix (BertModel's instead of BertForMaskedLM's) and old names (gamma, beta) are understood by every load.
-  virtual ParameterStore::LoadOptions load_options() const { return {}; }
+  // initial values (the filter's; a model adds those of a new head), tensors of other heads that are passed over. Names
+  // without the model's prefix (BertModel's instead of BertForMaskedLM's) and old names (gamma, beta) are understood by
+  // every load.
+  virtual ParameterStore::LoadOptions load_options() const;
   // Learned filter coefficients by layer and head, for curves and diagnosis: names and [H] tensors.
   virtual std::vector<std::pair<std::string, Tensor>> coefficients() const { return {}; }
   // Multiply-adds times two of one sequence's forward pass, matrix products only; logits_of: tokens that the head sees.
@@ -88,6 +89,8 @@ class TextModelConfig {
   // Called with the tokenizer's size where the YAML left it open (0). A model may have more ids than its tokenizer.
   virtual void set_vocabulary(int64_t size) = 0;
   virtual int64_t max_tokens() const = 0;  // that its position embeddings allow
+  // What is trained where the YAML names no tokenizer: "wordpiece", "byte_bpe", ... (tokenizers/train.h).
+  virtual std::string tokenizer_kind() const = 0;
 
   // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said of the architecture
   // is checked against it (bad input names both; dropout is the YAML's if given). `source` is the file's name for

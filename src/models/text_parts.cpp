@@ -7,12 +7,13 @@
 
 namespace gfsa {
 
-AttentionInputs attention_inputs(const TextInputs& inputs, const Tensor& qkv) {
+Tensor attend(const FilteredAttention& attention, const Tensor& qkv, const TextInputs& inputs, const ForwardContext& c,
+              const std::string& use) {
   AttentionInputs in;
   in.qkv = qkv;
   in.offsets = inputs.offsets;
   if (!inputs.offsets) in.key_lengths = inputs.lengths;
-  return in;
+  return attention.forward(in, c, inputs.longest, use);
 }
 
 Tensor first_tokens(const Tensor& x, const TextInputs& inputs) {
@@ -35,22 +36,26 @@ Tensor position_rows(const Tensor& table, int64_t offset, const TextInputs& inpu
   return cast(slice(table, 0, offset, offset + tokens), dtype);
 }
 
-TextEmbeddings::TextEmbeddings(const Scope& s, const Shape& shape, const Init& init)
-    : words((s / "word_embeddings").param("weight", {shape.vocabulary, shape.width}, init)),
-      positions(
-          (s / "position_embeddings").param("weight", {shape.positions + shape.position_offset, shape.width}, init)),
-      segments((s / "token_type_embeddings").param("weight", {shape.segments, shape.width}, init)),
-      norm(s / "LayerNorm", shape.width, shape.eps),
-      shape(shape),
+TextEmbeddings::TextEmbeddings(const Scope& s, const FamilyConfig& config, int64_t segment_count,
+                               std::optional<int64_t> own_width)
+    : vocabulary(config.vocabulary_size),
+      width(own_width.value_or(config.sizes().width)),
+      words((s / "word_embeddings").param("weight", {vocabulary, width}, config.init())),
+      positions((s / "position_embeddings")
+                    .param("weight", {config.position_offset() + config.sizes().positions, width}, config.init())),
+      segments((s / "token_type_embeddings").param("weight", {segment_count, width}, config.init())),
+      norm(s / "LayerNorm", width, config.sizes().eps),
+      offset(config.position_offset()),
+      rate(config.sizes().dropout),
       path(s.path()) {}
 
 Tensor TextEmbeddings::forward(const TextInputs& inputs, const ForwardContext& c) const {
   const DType type = c.residual();
   Tensor x = embedding(*words, inputs.ids, type);  // [B, N, C]
-  x = add(x, inputs.segments && shape.segments > 1 ? embedding(*segments, inputs.segments, type)
-                                                   : cast(select(*segments, 0, 0), type));
-  x = add(x, position_rows(*positions, shape.position_offset, inputs, type));
-  return dropout(norm.forward(x), shape.dropout, c.key(path + ".dropout"), c.sample0, c.training);
+  x = add(x, inputs.segments && segments->dim(0) > 1 ? embedding(*segments, inputs.segments, type)
+                                                     : cast(select(*segments, 0, 0), type));
+  x = add(x, position_rows(*positions, offset, inputs, type));
+  return dropout(norm.forward(x), rate, c.key(path + ".dropout"), c.sample0, c.training);
 }
 
 double layer_flops(const TextSizes& sizes, int64_t tokens, bool first_only) {
@@ -78,9 +83,9 @@ double SequenceHead::flops() const { return 2 * static_cast<double>(dense.weight
 
 MaskedLmHead::MaskedLmHead(const Scope& dense_scope, const Scope& norm_scope, const Scope& bias_scope, int64_t width,
                            const TextEmbeddings& embeddings, Activation act, double eps, const Init& init)
-    : dense(dense_scope, width, embeddings.shape.width, init),
-      norm(norm_scope, embeddings.shape.width, eps),
-      bias(bias_scope.param("bias", {embeddings.shape.vocabulary}, zeros())),
+    : dense(dense_scope, width, embeddings.width, init),
+      norm(norm_scope, embeddings.width, eps),
+      bias(bias_scope.param("bias", {embeddings.vocabulary}, zeros())),
       words(embeddings.words),
       activation(act) {}
 

@@ -1,17 +1,21 @@
-// text_parts.h -- what the encoders of the BERT family share: embeddings and heads. Names below the scopes are
-// transformers'.
+// text_parts.h -- what language models share: how attention reads their inputs, and the BERT family's embeddings and
+// heads. Names below the scopes are transformers'.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "models/text_config.h"
+#include "nn/filtered_attention.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 
 namespace gfsa {
 
-// The attention's masks and packing, of the model's inputs.
-AttentionInputs attention_inputs(const TextInputs& inputs, const Tensor& qkv);
+// One layer's attention, qkv [B, N, 3 C] -> [B, N, C], with the padding and the packing of the model's inputs. use:
+// FilteredAttention::forward.
+Tensor attend(const FilteredAttention& attention, const Tensor& qkv, const TextInputs& inputs, const ForwardContext& c,
+              const std::string& use = "");
 // x [B, N, C] -> the first token of every sequence, [B or S, C].
 Tensor first_tokens(const Tensor& x, const TextInputs& inputs);
 // x [B, N, C] -> its rows [B N, C], or those that inputs.rows names, [R, C].
@@ -21,25 +25,23 @@ Tensor wanted_rows(const Tensor& x, const TextInputs& inputs);
 Tensor position_rows(const Tensor& table, int64_t offset, const TextInputs& inputs, DType dtype);
 
 struct TextEmbeddings {
-  struct Shape {
-    int64_t vocabulary, positions, segments, width;
-    int64_t position_offset = 0;  // RoBERTa: 2 rows of the position table stand before the first token's
-    double eps, dropout;
-  };
-  TextEmbeddings(const Scope& s, const Shape& shape, const Init& init);
+  // segments: texts that an input may have. width: the layers' unless given.
+  TextEmbeddings(const Scope& s, const FamilyConfig& config, int64_t segments, std::optional<int64_t> width = {});
 
   // LayerNorm(word + position + segment), dropout: [B, N, C] in c.residual(). With one segment, which one a token is
   // in makes no difference.
   Tensor forward(const TextInputs& inputs, const ForwardContext& c) const;
 
+  int64_t vocabulary, width;
   Param words, positions, segments;
   LayerNorm norm;
-  Shape shape;
+  int64_t offset;  // rows of the position table in front of the first token's
+  double rate;
   std::string path;
 };
 
-// Of a post-norm layer's products but the attention's own, for one sequence; first_only: behind the attention for one
-// token alone.
+// Of a layer's products but the attention's own, for one sequence; first_only: behind the attention for one token
+// alone.
 double layer_flops(const TextSizes& sizes, int64_t tokens, bool first_only);
 
 // One vector a sequence to logits: out(dropout(tanh(dense(x)))); RoBERTa drops before dense, too.

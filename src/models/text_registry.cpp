@@ -18,6 +18,12 @@ Tensor TextModel::decode(const Tensor&, const std::vector<int64_t>&, DecodeState
   fail("this model does not generate text");
 }
 
+ParameterStore::LoadOptions TextModel::load_options() const {
+  ParameterStore::LoadOptions o;
+  for (const auto& [name, value] : coefficients()) o.optional_patterns.push_back(name);
+  return o;
+}
+
 const config::Registry<TextModelConfig>& text_model_registry() {
   static const auto registry = [] {
     config::Registry<TextModelConfig> r("model");

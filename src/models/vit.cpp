@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "autograd/autograd.h"
 #include "models/position_embedding.h"
+#include "nn/stack.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/patch_embed.h"
@@ -110,12 +110,7 @@ Vit::Vit(const Scope& s, const VitConfig& config, const AttentionConfig& attenti
       patch_bias_((s / "patch_embed" / "proj")
                       .param("bias", {config.resolved_width()},
                              torch_default(config.in_channels * config.patch * config.patch))),
-      blocks_([&] {
-        std::vector<VitBlock> blocks;
-        blocks.reserve(static_cast<size_t>(config.depth));
-        for (int64_t i = 0; i < config.depth; ++i) blocks.emplace_back(s / "blocks" / i, config, attention, i);
-        return blocks;
-      }()),
+      blocks_(make_stack<VitBlock>(s / "blocks", config.depth, config, attention)),
       // timm: the final norm stands before the pool for the class token, after it (and is called fc_norm) for the mean.
       norm_(s / (config.pool == "mean" ? "fc_norm" : "norm"), config.resolved_width(), config.eps),
       head_(s / "head", config.resolved_width(), config.class_count, kLinearInit) {}
@@ -127,9 +122,7 @@ Tensor Vit::forward(const Tensor& images, const ForwardContext& c, Diagnostics* 
   x = add(x, *pos_embed_);
   x = dropout(x, config_.dropout, c.key("pos_drop"), c.sample0, c.training);
   for (const VitBlock& block : blocks_) {
-    x = config_.checkpoint_blocks && c.training && !diagnostics
-            ? checkpoint([&block, c](const std::vector<Tensor>& in) { return block.forward(in[0], c, nullptr); }, {x})
-            : block.forward(x, c, diagnostics);
+    x = run_block(config_.checkpoint_blocks && c.training && !diagnostics, block, x, c, diagnostics);
     if (diagnostics) {
       diagnostics->block_outputs.push_back(x);
       diagnostics->coefficients.push_back(block.attn.coefficients());
@@ -148,11 +141,7 @@ Tensor Vit::adapt(const Parameter& wanted, const Tensor& stored) const {
 }
 
 std::vector<std::pair<std::string, Tensor>> Vit::coefficients() const {
-  std::vector<std::pair<std::string, Tensor>> all;
-  for (const VitBlock& block : blocks_) {
-    for (const auto& entry : block.attn.learned_coefficients()) all.push_back(entry);
-  }
-  return all;
+  return coefficients_of(blocks_, &VitBlock::attn);
 }
 
 double Vit::forward_flops() const {

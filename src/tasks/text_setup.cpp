@@ -100,10 +100,7 @@ void TextSetup::prepare(const ForEachText& for_each_text) {
   if (!tokenizer_) {
     tokenizers::TrainOptions options;
     options.kind = tokenizer_config_.kind;
-    if (options.kind == "auto") {
-      const std::string name = text_model_registry().name_of(*model_section_.config);
-      options.kind = name == "roberta" || name == "gpt2" ? "byte_bpe" : "wordpiece";
-    }
+    if (options.kind == "auto") options.kind = model_section_.config->tokenizer_kind();
     options.vocabulary = tokenizer_config_.vocabulary;
     options.min_frequency = tokenizer_config_.min_frequency;
     options.lowercase = tokenizer_config_.lowercase;

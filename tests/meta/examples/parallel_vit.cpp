@@ -5,6 +5,7 @@
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/self_attention.h"
+#include "nn/stack.h"
 #include "ops/elementwise.h"
 #include "ops/patch_embed.h"
 #include "ops/reduce.h"
@@ -61,10 +62,9 @@ class ParallelVit final : public ImageModel {
         patch_weight_((s / "patch_embed").param("weight", {c.width, 3, c.patch, c.patch}, kInit)),
         patch_bias_((s / "patch_embed").param("bias", {c.width}, zeros())),
         pos_embed_(s.param("pos_embed", {1, c.tokens(), c.width}, kInit)),
+        blocks_(make_stack<Block>(s / "blocks", c.depth, c, attention)),
         norm_(s / "norm", c.width, kEps),
-        head_(s / "head", c.width, c.class_count, kInit) {
-    for (int64_t i = 0; i < c.depth; ++i) blocks_.emplace_back(s / "blocks" / i, c, attention, i);
-  }
+        head_(s / "head", c.width, c.class_count, kInit) {}
 
   Tensor forward(const Tensor& images, const ForwardContext& c, Diagnostics*) const override {
     Tensor x = add(patch_embed(images, *patch_weight_, *patch_bias_, c.residual()), *pos_embed_);  // [B, N, C]
@@ -72,6 +72,9 @@ class ParallelVit final : public ImageModel {
     return head_.forward(norm_.forward(mean(x, {1}), c.compute), Activation::none, c.residual());  // [B, classes]
   }
 
+  std::vector<std::pair<std::string, Tensor>> coefficients() const override {
+    return coefficients_of(blocks_, &Block::attn);
+  }
   double forward_flops() const override {
     const auto n = static_cast<double>(config_.tokens()), w = static_cast<double>(config_.width);
     double total = 2 * n * w * 3 * static_cast<double>(config_.patch * config_.patch);
