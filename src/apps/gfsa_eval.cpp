@@ -5,8 +5,10 @@
 
 #include "apps/program.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "tasks/comparison_table.h"
 #include "tasks/evaluation_report.h"
+#include "tasks/generation_report.h"
 #include "tasks/registry.h"
 #include "tasks/seed_comparison.h"
 #include "train/verify.h"
@@ -56,8 +58,8 @@ void declare(CLI::App& app, Arguments& a) {
       ->check(CLI::PositiveNumber);
   app.add_option(
          "--output", a.output,
-         "Results as .json, or as .csv with a line a run; of several also NAME_variants.csv and .png; for --predict a "
-         ".safetensors file")
+         "Results as .json, or as .csv with a line a run; of several also NAME_variants.csv and .png; for --generate "
+         "texts and tokens a second as .json; for --predict a .safetensors file")
       ->type_name("FILE");
   app.add_option("--output-dir", a.output_dir, "Where the confusion matrix goes (default: eval/ in the run directory)")
       ->type_name("DIR");
@@ -114,6 +116,8 @@ std::vector<tasks::ModelChoice> choices_of(const Arguments& a) {
     if (a.output.empty()) bad_input("--predict: --output must name the file to write");
   } else if (!a.output.empty() && !ends(".json") && !ends(".csv")) {
     bad_input("--output {}: expected a name that ends in .json or .csv", a.output);
+  } else if (!a.generate.prompts.empty() && ends(".csv")) {
+    bad_input("--output {}: --generate writes .json", a.output);
   } else if (!a.diagnose.empty() && !a.output.empty()) {
     bad_input("--diagnose writes into its own folder; leave out --output");
   }
@@ -154,10 +158,10 @@ int run(const Arguments& a) {
       return kExitDone;
     }
     if (!a.generate.prompts.empty()) {
-      const auto texts = trained.task().generate(a.generate, context);
-      for (size_t i = 0; i < texts.size(); ++i) {
-        std::printf("%s%s%s\n", i > 0 ? "\n" : "", a.generate.prompts[i].c_str(), texts[i].c_str());
-      }
+      const auto made = trained.task().generate(a.generate, context);
+      std::fputs(tasks::to_text(a.generate, made).c_str(), stdout);
+      log::info("{}", tasks::speed_text(made));
+      if (!a.output.empty()) env.write(a.output, tasks::to_json(a.generate, made));
       return kExitDone;
     }
     reports.push_back(tasks::evaluate(trained, split, batch_size));

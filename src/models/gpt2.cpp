@@ -54,8 +54,16 @@ class Gpt2Config final : public FamilyConfig {
   Written write_more() const override { return {.numbers = {{"embd_pdrop", sizes().dropout}}}; }
 };
 
+// A block's weights in the type that products are computed in.
+struct BlockWeights {
+  Tensor c_attn, attn_proj, c_fc, mlp_proj;
+};
+
 struct Cache final : DecodeState {
   std::vector<AttentionCache> layers;  // one a layer
+  // Each token is multiplied with all weights: in bf16 making copies would take several times as long as using them.
+  std::vector<BlockWeights> weights;
+  Tensor head;
   const std::vector<int64_t>& lengths() const override { return layers.front().lengths(); }
   void select(const std::vector<int64_t>& from) override {
     for (AttentionCache& layer : layers) layer.select(from);
@@ -85,15 +93,20 @@ struct Block {
     return smaller;
   }
 
-  // attend: from [B, N, 3 C] to [B, N, C], with or without a cache.
+  BlockWeights weights(DType type) const {
+    return {c_attn.weight->to(type), attn_proj.weight->to(type), c_fc.weight->to(type), mlp_proj.weight->to(type)};
+  }
+
+  // attend: from [B, N, 3 C] to [B, N, C], with or without a cache. w: weights(c.compute), or nothing.
   template <class Attend>
-  Tensor forward(Tensor x, const ForwardContext& c, Attend attend) const {
+  Tensor forward(Tensor x, const ForwardContext& c, Attend attend, const BlockWeights& w = {}) const {
     const auto branch = [&](const Tensor& y, const char* place) {
       return dropout(y, dropout_rate, c.key(path + place), c.sample0, c.training);
     };
-    const Tensor qkv = c_attn.forward(ln_1.forward(x, c.compute));
-    x = add(x, branch(attn_proj.forward(attend(qkv)), ".attn.resid_dropout"));
-    const Tensor y = mlp_proj.forward(c_fc.forward(ln_2.forward(x, c.compute), activation));
+    const Tensor qkv = c_attn.forward(ln_1.forward(x, c.compute), Activation::none, w.c_attn);
+    x = add(x, branch(attn_proj.forward(attend(qkv), Activation::none, w.attn_proj), ".attn.resid_dropout"));
+    const Tensor hidden = c_fc.forward(ln_2.forward(x, c.compute), activation, w.c_fc);
+    const Tensor y = mlp_proj.forward(hidden, Activation::none, w.mlp_proj);
     return add(x, branch(y, ".mlp.dropout"));
   }
 
@@ -122,7 +135,7 @@ class Gpt2 final : public TextModel {
 
   Tensor forward(const TextInputs& inputs, const ForwardContext& c) const override {
     // The norm works on each token by itself, so only the rows that are wanted need it.
-    return logits(wanted_rows(blocks(inputs, c), inputs), c);  // [R, V]
+    return logits(wanted_rows(blocks(inputs, c), inputs), *wte_, c);  // [R, V]
   }
   Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override {
     return ln_f_.forward(blocks(inputs, c));
@@ -130,8 +143,11 @@ class Gpt2 final : public TextModel {
 
   std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const override {
     auto state = std::make_unique<Cache>();
-    for (const Block& block : blocks_)
+    for (const Block& block : blocks_) {
       state->layers.push_back(block.attention.make_cache(rows, c.compute, c.device, capacity));
+      state->weights.push_back(block.weights(c.compute));
+    }
+    state->head = wte_->to(c.compute);
     return state;
   }
   Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
@@ -154,15 +170,16 @@ class Gpt2 final : public TextModel {
     const Tensor at = Tensor::from<int64_t>({batch, tokens}, positions).to(c.device);
     Tensor x = add(embedding(*wte_, ids, c.residual()), embedding(*wpe_, at, c.residual()));  // [B, M, C]
     for (size_t i = 0; i < blocks_.size(); ++i) {
-      x = blocks_[i].forward(x, c, [&](const Tensor& qkv) {
+      const auto attend = [&](const Tensor& qkv) {
         AttentionInputs in;
         in.qkv = qkv;
         return blocks_[i].attention.step(in, cache.layers[i], counts);
-      });
+      };
+      x = blocks_[i].forward(x, c, attend, cache.weights[i]);
     }
     TextInputs wanted;
     wanted.rows = Tensor::from<int64_t>({batch}, last).to(c.device);
-    return logits(wanted_rows(x, wanted), c);
+    return logits(wanted_rows(x, wanted), cache.head, c);
   }
 
   ParameterStore::LoadOptions load_options() const override {
@@ -194,9 +211,9 @@ class Gpt2 final : public TextModel {
     }
     return x;
   }
-  // rows [R, C] of the residual stream -> [R, V]
-  Tensor logits(const Tensor& rows, const ForwardContext& c) const {
-    return linear(ln_f_.forward(rows, c.compute), *wte_, {}, Activation::none, c.residual());
+  // rows [R, C] of the residual stream -> [R, V]; head: wte_ or its copy in the compute type
+  Tensor logits(const Tensor& rows, const Tensor& head, const ForwardContext& c) const {
+    return linear(ln_f_.forward(rows, c.compute), head, {}, Activation::none, c.residual());
   }
 
   TextSizes sizes_;

@@ -56,7 +56,7 @@ class TextModel {
   virtual Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const = 0;
 
   // Generation, models with a causal_lm head only. `rows` empty sequences; room for `capacity` tokens each, which
-  // grows.
+  // grows. The state may hold copies of weights: it serves as long as these do not change.
   virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const;
   // Appends ids [rows, M] to the sequences, of row b the first counts[b] <= M (empty: all M; 0: a text that has ended,
   // whose logits mean nothing). Logits [rows, V] of each row's last new token: what forward() on the whole sequences

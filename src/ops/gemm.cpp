@@ -15,6 +15,7 @@
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
+#include "ops/gemm_few_rows.h"
 
 namespace gfsa {
 namespace {
@@ -198,6 +199,7 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
     return gemm_f64(g, static_cast<const double*>(a), static_cast<const double*>(b), static_cast<double*>(c),
                     g.bias ? static_cast<const double*>(bias) : nullptr);
   }
+  if (has_few_rows(g)) return gemm_few_rows(g, a, b, c, bias);
   thread_local std::unordered_map<Key, std::optional<Prepared>, KeyHash> prepared;
   const Key key{g, omp_in_parallel() != 0};
   auto it = prepared.find(key);

@@ -25,10 +25,11 @@ struct Layer {
     Expect e("linear");
     e.shape("x", x_in, "... I").shape("weight", weight, by_output ? "O I" : "I O").optional("bias", bias_in, "O");
     e.floating("x", x_in);
-    e.dtype("weight", weight, {accumulator_of(x_in.dtype())})
+    const DType master = accumulator_of(x_in.dtype());
+    e.dtype("weight", weight, {master, x_in.dtype()})
         .same_device("weight", weight, x_in)
         .same_device("bias", bias_in, x_in);
-    if (bias_in.defined()) e.dtype("bias", bias_in, {weight.dtype()});
+    if (bias_in.defined()) e.dtype("bias", bias_in, {master});
     rows = e["..."], inputs = e["I"], outputs = e["O"];
     x = x_in.detach().contiguous();
     w = weight.detach().contiguous().to(x.dtype());

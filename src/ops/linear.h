@@ -2,7 +2,8 @@
 //
 //   x [..., I] f64|f32|bf16; weight [O, I] or, as `layout` says, [I, O] (y = x W + b, GPT-2's files); bias [O] or
 //   undefined: f32 master weights (f64 for f64). With bf16 x the product runs on a bf16 copy of the weight, sums in
-//   f32; the weight's gradient is f32. y [..., O], dtype of x, or `out` (f32 for a bf16 x: logits).
+//   f32; the weight's gradient is f32. Such a copy may be given as well, where many products take the same weight.
+//   y [..., O], dtype of x, or `out` (f32 for a bf16 x: logits).
 // Saved: x; with an activation also z = x W^T + b. With bf16: the bf16 weight.
 // On GPUs gelu_tanh, its gradient (mlp) and the bias's gradient come out of the products where cuBLASLt has them so.
 // Gradients: dz = activation'(z) dy; dx = dz W; dW = dz^T x; db = column sums of dz in row order. Repeatable bit for

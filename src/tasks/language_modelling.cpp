@@ -1,8 +1,12 @@
 // language_modelling.cpp -- causal language models: the next token of running text, and text from them.
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "autograd/autograd.h"
+#include "base/env.h"
 #include "base/error.h"
+#include "base/threads.h"
 #include "data/text/language_blocks.h"
 #include "tasks/corpus_task.h"
 #include "tasks/sampling.h"
@@ -18,7 +22,7 @@ class LanguageModelling final : public CorpusTask {
   double forward_flops() const override { return setup_.model().forward_flops(data_.block, data_.block); }
   // All prompts at once, by the model's cache. A text ends with the end-of-text token, with request.max_tokens new
   // ones, or where the model has no positions left.
-  std::vector<std::string> generate(const train::GenerateRequest& request, const ForwardContext& c) override;
+  train::Generated generate(const train::GenerateRequest& request, const ForwardContext& c) override;
 
  private:
   bool masked() const override { return false; }
@@ -35,7 +39,7 @@ class LanguageModelling final : public CorpusTask {
   }
 };
 
-std::vector<std::string> LanguageModelling::generate(const train::GenerateRequest& request, const ForwardContext& c) {
+train::Generated LanguageModelling::generate(const train::GenerateRequest& request, const ForwardContext& c) {
   const NoGrad guard;
   const auto& tokenizer = setup_.tokenizer();
   const auto end = tokenizer.special_id("eos");
@@ -55,6 +59,8 @@ std::vector<std::string> LanguageModelling::generate(const train::GenerateReques
     texts.push_back(std::move(ids));
   }
   const auto room = [&](size_t row) { return static_cast<int64_t>(texts[row].size()) < setup_.positions(); };
+  train::Generated out;
+  double started = monotonic_seconds();
   auto state = setup_.model().start_decoding(rows, longest + request.max_tokens, c);
   std::vector<bool> ended(texts.size(), request.max_tokens == 0);
   std::vector<int64_t> counts(texts.size());
@@ -70,15 +76,24 @@ std::vector<std::string> LanguageModelling::generate(const train::GenerateReques
     const Tensor ids = Tensor::from<int64_t>({rows, width}, next).to(c.device);
     const Tensor logits = setup_.model().decode(ids, counts, *state, c);
     const auto values = logits.to_vector<float>();
+    train::Generated::Part& part = made == 0 ? out.prompts : out.steps;
+    part.tokens += std::accumulate(counts.begin(), counts.end(), int64_t{0});
     // Ids that the model has beyond its tokenizer's mean nothing.
     const auto vocabulary = static_cast<size_t>(tokenizer.size()), stride = static_cast<size_t>(logits.dim(1));
+    std::vector<int32_t> chosen(texts.size());
+    parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
+      for (auto row = static_cast<size_t>(begin); row < static_cast<size_t>(end); ++row) {
+        if (ended[row]) continue;
+        chosen[row] = sample_token(std::span(values).subspan(row * stride, vocabulary), texts[row], request,
+                                   static_cast<uint32_t>(row));
+      }
+    });
     width = 1;
     next.assign(texts.size(), 0);
     for (size_t row = 0; row < texts.size(); ++row) {
       counts[row] = 0;
       if (ended[row]) continue;
-      const int32_t id = sample_token(std::span(values).subspan(row * stride, vocabulary), texts[row], request,
-                                      static_cast<uint32_t>(row));
+      const int32_t id = chosen[row];
       if (stops && id == *end) {
         ended[row] = true;
         continue;
@@ -88,11 +103,12 @@ std::vector<std::string> LanguageModelling::generate(const train::GenerateReques
       counts[row] = 1;
       if (!room(row)) ended[row] = true, counts[row] = 0;
     }
+    const double now = monotonic_seconds();
+    part.seconds += now - std::exchange(started, now);
   }
-  std::vector<std::string> out;
   for (size_t row = 0; row < texts.size(); ++row) {
     const auto& ids = texts[row];
-    out.push_back(tokenizer.decode({ids.begin() + static_cast<ptrdiff_t>(prompt_lengths[row]), ids.end()}));
+    out.texts.push_back(tokenizer.decode({ids.begin() + static_cast<ptrdiff_t>(prompt_lengths[row]), ids.end()}));
   }
   return out;
 }

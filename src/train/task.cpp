@@ -12,7 +12,7 @@ std::vector<std::string> Task::diagnose(const std::string&, int64_t, const std::
   bad_input("--diagnose: this run's task has no diagnosis");
 }
 
-std::vector<std::string> Task::generate(const GenerateRequest&, const ForwardContext&) {
+Generated Task::generate(const GenerateRequest&, const ForwardContext&) {
   bad_input("--generate: this run's task generates no text; a model of task language_modelling does");
 }
 

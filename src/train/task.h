@@ -52,6 +52,18 @@ struct GenerateRequest {
   uint64_t seed = 0;
 };
 
+struct Generated {
+  std::vector<std::string> texts;  // the continuation of each prompt
+  // What went through the model and how long that took: the prompts, up to the first new tokens, and then the new
+  // tokens, one of each text at a time (each text's last one does not come to that).
+  struct Part {
+    int64_t tokens = 0;
+    double seconds = 0;
+    double per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+  };
+  Part prompts, steps;
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -120,8 +132,8 @@ class Task {
   // --diagnose: looks at `samples` samples of a split and writes into the folder. Returns the paths.
   virtual std::vector<std::string> diagnose(const std::string& split, int64_t samples, const std::string& folder,
                                             const ForwardContext& c, Env& env);
-  // --generate: the continuation of each prompt.
-  virtual std::vector<std::string> generate(const GenerateRequest& request, const ForwardContext& c);
+  // --generate
+  virtual Generated generate(const GenerateRequest& request, const ForwardContext& c);
 };
 
 }  // namespace gfsa::train

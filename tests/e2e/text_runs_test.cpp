@@ -46,6 +46,20 @@ TEST_F(TextRuns, AGptGoesOnBitForBitAndWrites) {
   ASSERT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, StartsWith("the cat"));
   EXPECT_GT(text.out.size(), 12u);
+  EXPECT_THAT(text.err, AllOf(HasSubstr("prompts: "), HasSubstr("written: ")));
+  const auto as_json = evaluate({"moved", "--generate", "the cat", "--generate", "a", "--max-tokens", "8",
+                                 "--temperature", "0", "--output", "texts.json"});
+  ASSERT_EQ(as_json.exit_code, 0) << as_json.err;
+  const auto made = nlohmann::json::parse(read("texts.json"));
+  EXPECT_EQ("the cat" + made["texts"][0]["continuation"].get<std::string>() + "\n", text.out);
+  EXPECT_EQ(made["texts"][1]["prompt"], "a");
+  for (const char* part : {"prompts", "steps"}) {
+    const double tokens = made[part]["tokens"], seconds = made[part]["seconds"], rate = made[part]["tokens_per_second"];
+    EXPECT_GT(tokens, 0);
+    EXPECT_NEAR(rate, tokens / seconds, 1e-9 * rate);
+  }
+  EXPECT_THAT(evaluate({"moved", "--generate", "the cat", "--output", "texts.csv"}).err,
+              HasSubstr("--output texts.csv: --generate writes .json"));
   const auto result = evaluate({"moved", "--split", "test", "--output", "test.json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, AllOf(HasSubstr("perplexity per token"), HasSubstr("perplexity per word"),

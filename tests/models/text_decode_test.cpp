@@ -99,6 +99,28 @@ TEST(TextDecode, InOtherDtypesAndOnOtherDevices) {
   }
 }
 
+// Large enough that the CPU takes another way for products with few rows.
+TEST(TextDecode, OneTokenAndManyTakeOtherProducts) {
+  for (const auto& [compute, tolerance] : {std::pair{DType::f32, 1e-5}, {DType::bf16, 0.03}}) {
+    TextSubject s("{name: gpt2, width: 64, depth: 2, heads: 2, mlp_width: 520, vocabulary: 600, positions: 24}",
+                  kAttentions[0], TextHead::causal_lm, 0, DType::f32);
+    s.context.compute = compute;
+    const NoGrad guard;
+    std::vector<int64_t> text;
+    for (int64_t i = 0; i < 24; ++i) text.push_back(i * i * 7 % 600);
+    TextInputs in;
+    in.ids = Tensor::from<int64_t>({1, 24}, text);
+    const auto expected = s.model->forward(in, s.context).to_vector<double>();
+    const auto state = s.model->start_decoding(1, 24, s.context);
+    for (int64_t i = 0; i < 24; ++i) {
+      const Tensor ids = Tensor::from<int64_t>({1, 1}, {text[static_cast<size_t>(i)]});
+      const Tensor logits = s.model->decode(ids, {}, *state, s.context);
+      expect_close(logits, {expected.begin() + i * 600, expected.begin() + (i + 1) * 600}, tolerance,
+                   fmt::format("{}, token {}", name_of(compute), i));
+    }
+  }
+}
+
 TEST(TextDecode, EncodersDoNotGenerate) {
   const TextSubject s("{name: bert, width: 16, depth: 1, heads: 2, vocabulary: 29}", "softmax", TextHead::masked_lm, 0);
   expect_error([&] { s.model->start_decoding(1, 1, s.context); }, {"does not generate"});

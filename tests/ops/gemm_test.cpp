@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/threads.h"
+#include "core/cpu/simd.h"
 #include "core/philox.h"
 #include "core/tensor.h"
 #include "ops/activation.h"
@@ -27,16 +29,17 @@ struct Operand {
   Tensor memory;  // [rows, columns + gap]
   int64_t step;
   bool transposed;
+  std::vector<double> values = memory.to_vector<double>();
   double at(int64_t i, int64_t j) const {
-    const auto v = memory.slice(0, transposed ? j : i, (transposed ? j : i) + 1)
-                       .slice(1, transposed ? i : j, (transposed ? i : j) + 1);
-    return v.to(DType::f64).item();
+    return values[static_cast<size_t>((transposed ? j : i) * step + (transposed ? i : j))];
   }
 };
 
 Operand operand(int64_t rows, int64_t columns, bool transposed, int64_t gap, DType type, uint64_t seed) {
   if (transposed) std::swap(rows, columns);
-  return {test::random_tensor({rows, columns + gap}, type, seed), columns + gap, transposed};
+  return {.memory = test::random_tensor({rows, columns + gap}, type, seed),
+          .step = columns + gap,
+          .transposed = transposed};
 }
 
 void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool accumulate, bool bias, int64_t gap) {
@@ -81,6 +84,47 @@ TEST(Gemm, EqualsAPlainLoopForEveryFlagAndType) {
                        Case{6, 2, 9}, Case{5, 4, 2}}) {
     for (const auto& [a, out] : types) {
       for (int flags = 0; flags < 16; ++flags) check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
+    }
+  }
+}
+
+// Of sizes around those of gemm_few_rows.cpp: its tiles, strips and depth, and what is left over.
+TEST(Gemm, FewRows) {
+  for (int isa = 0; isa <= static_cast<int>(simd::supported()); ++isa) {
+    simd::set_active(static_cast<simd::Isa>(isa));
+    for (const Case c : {Case{1, 640, 64}, Case{2, 517, 77}, Case{3, 70, 483}, Case{7, 300, 130}, Case{8, 64, 512},
+                         Case{8, 1000, 71}, Case{9, 517, 77}}) {
+      for (int flags = 0; flags < 8; ++flags) {
+        const bool turned = flags & 1, accumulate = flags & 2, bias = flags & 4;
+        check(c, DType::f32, DType::f32, false, turned, accumulate, bias, flags % 3);
+        check(c, DType::bf16, flags & 2 ? DType::f32 : DType::bf16, false, turned, accumulate, bias, flags % 3);
+      }
+    }
+  }
+  simd::set_active(simd::supported());
+}
+
+TEST(Gemm, OfFewRowsEachHasTheSameBitsAmongAnyOthersAndForAnyThreads) {
+  constexpr int64_t kRows = 8, kN = 519, kK = 203;
+  const int team = threads();
+  for (const DType type : {DType::f32, DType::bf16}) {
+    for (const bool turned : {false, true}) {
+      const Tensor a = test::random_tensor({kRows, kK}, type, 1),
+                   b = test::random_tensor(turned ? Shape{kN, kK} : Shape{kK, kN}, type, 2),
+                   expected = Tensor::empty({kRows, kN}, DType::f32);
+      const Gemm g{.a_type = type, .transpose_b = turned, .m = 1, .n = kN, .k = kK};
+      for (int64_t r = 0; r < kRows; ++r) gemm(g, a.select(0, r).raw(), b.raw(), expected.select(0, r).raw());
+      for (const int64_t m : {int64_t{2}, int64_t{5}, kRows}) {
+        for (const int threads : {1, 2, 3, 5}) {
+          set_threads(threads);
+          Gemm more = g;
+          more.m = m;
+          const Tensor got = Tensor::empty({m, kN}, DType::f32);
+          gemm(more, a.raw(), b.raw(), got.raw());
+          test::expect_same_bits(got, expected.slice(0, 0, m), fmt::format("{} rows, {} threads", m, threads));
+        }
+        set_threads(team);
+      }
     }
   }
 }

@@ -66,6 +66,19 @@ TEST(Linear, WeightsStoredByInput) {
   test::check_op(c);
 }
 
+TEST(Linear, ACopyOfTheWeightServesAsWell) {
+  std::vector<Device> devices = test::other_devices();
+  devices.push_back({});
+  for (const Device device : devices) {
+    const auto there = [&](const Shape& shape, uint64_t seed) {
+      return test::random_tensor(shape, DType::f32, seed).to(device);
+    };
+    const Tensor x = there({3, 31}, 1).to(DType::bf16), w = there({17, 31}, 2), b = there({17}, 3);
+    test::expect_same_bits(linear(x, w.to(DType::bf16), b).to(Device{}), linear(x, w, b).to(Device{}), device.text());
+    test::expect_error([&] { linear(x.to(DType::f32), w.to(DType::bf16), b); }, {"weight", "bf16"});
+  }
+}
+
 // Sizes for which a GPU's product can do more than multiply.
 TEST(Linear, EpiloguesOfProducts) {
   for (const auto layout : {WeightLayout::outputs_inputs, WeightLayout::inputs_outputs}) {

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
+
+#include "core/philox.h"
 
 namespace gfsa::tasks {
 namespace {
@@ -41,6 +45,43 @@ TEST(SampleToken, CutsTheTail) {
   EXPECT_EQ(shares({.top_p = 0.5}).size(), 1u);
   EXPECT_EQ(shares({.top_p = 0}).size(), 1u);
   EXPECT_EQ(shares({.top_k = 100}).size(), 4u);
+}
+
+// Many tokens, some of them equally likely, of which the function sorts no more than it must.
+TEST(SampleToken, IsThatOfTheWholeOrder) {
+  const auto by_order = [](const std::vector<float>& logits, const train::GenerateRequest& r, uint32_t text) {
+    std::vector<int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+      return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+    });
+    if (r.top_k > 0) order.resize(static_cast<size_t>(r.top_k));
+    std::vector<double> weights;
+    for (const int32_t id : order) weights.push_back(std::exp(logits[static_cast<size_t>(id)] / r.temperature));
+    const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+    double kept = 0;
+    size_t n = 0;
+    while (n < weights.size() && (n == 0 || kept < r.top_p * all)) kept += weights[n++];
+    RandomSequence random(RandomKey(r.seed, "generate", 0), text);
+    double left = random.uniform() * kept;
+    for (size_t i = 0; i < n; ++i) {
+      if ((left -= weights[i]) < 0) return order[i];
+    }
+    return order[n - 1];
+  };
+  RandomSequence random(RandomKey(3, "logits"));
+  std::vector<float> logits;
+  for (int i = 0; i < 3000; ++i) logits.push_back(static_cast<float>(random.below(200)) / 40);
+  for (const train::GenerateRequest& r : std::vector<train::GenerateRequest>{{},
+                                                                             {.temperature = 0.3},
+                                                                             {.temperature = 5},
+                                                                             {.top_k = 900},
+                                                                             {.top_p = 0.9},
+                                                                             {.top_k = 200, .top_p = 0.7}}) {
+    for (uint32_t text = 0; text < 100; ++text) {
+      ASSERT_EQ(sample_token(logits, {}, r, text), by_order(logits, r, text)) << "text " << text;
+    }
+  }
 }
 
 TEST(SampleToken, RepetitionIsPunished) {

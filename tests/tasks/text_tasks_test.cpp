@@ -163,27 +163,34 @@ TEST_F(TextTasks, GreedyTextIsTheFullForwardPassTokenByToken) {
     request.prompts = {"the c", "a dog sees my f", "o"};
     request.max_tokens = 30;
     request.temperature = 0;
-    const auto together = task.generate(request, c);
+    const auto made = task.generate(request, c);
+    const auto& together = made.texts;
     ASSERT_EQ(together.size(), 3u);
+    EXPECT_EQ(made.prompts.tokens, 5 + 15 + 1);
+    EXPECT_EQ(made.steps.tokens, 3 * 29);
+    EXPECT_GT(made.prompts.seconds, 0);
+    EXPECT_GT(made.steps.per_second(), 0);
     for (size_t i = 0; i < 3; ++i) {
       EXPECT_EQ(together[i].size(), 30u);
       // One prompt alone, and its text cut anywhere as the prompt.
-      EXPECT_EQ(task.generate({.prompts = {request.prompts[i]}, .max_tokens = 30, .temperature = 0}, c)[0],
+      EXPECT_EQ(task.generate({.prompts = {request.prompts[i]}, .max_tokens = 30, .temperature = 0}, c).texts[0],
                 together[i]);
       for (const size_t cut : {size_t{1}, size_t{13}}) {
         const std::string longer = request.prompts[i] + together[i].substr(0, cut);
         EXPECT_EQ(
-            task.generate({.prompts = {longer}, .max_tokens = static_cast<int64_t>(30 - cut), .temperature = 0}, c)[0],
+            task.generate({.prompts = {longer}, .max_tokens = static_cast<int64_t>(30 - cut), .temperature = 0}, c)
+                .texts[0],
             together[i].substr(cut));
       }
     }
     request.temperature = 1;
-    EXPECT_EQ(task.generate(request, c), task.generate(request, c));
+    EXPECT_EQ(task.generate(request, c).texts, task.generate(request, c).texts);
     auto other = request;
     other.seed = 1;
-    EXPECT_NE(task.generate(request, c), task.generate(other, c));
+    EXPECT_NE(task.generate(request, c).texts, task.generate(other, c).texts);
     // As long as the model has positions.
-    EXPECT_EQ(task.generate({.prompts = {"the cat"}, .max_tokens = 1000, .temperature = 0}, c)[0].size(), 64u - 7);
+    EXPECT_EQ(task.generate({.prompts = {"the cat"}, .max_tokens = 1000, .temperature = 0}, c).texts[0].size(),
+              64u - 7);
   }
 }
 
@@ -207,8 +214,8 @@ TEST_F(TextTasks, ADeviceComputesTheSame) {
     EXPECT_NEAR(metric(x, "loss"), metric(y, "loss"), 1e-5 * metric(x, "loss")) << more;
     if (yaml != kTinyGpt) continue;
     const train::GenerateRequest request{.prompts = {"the cat", "my"}, .max_tokens = 5, .temperature = 0};
-    EXPECT_EQ(a->config.task->generate(request, a->config.evaluation_context()),
-              b->config.task->generate(request, b->config.evaluation_context()));
+    EXPECT_EQ(a->config.task->generate(request, a->config.evaluation_context()).texts,
+              b->config.task->generate(request, b->config.evaluation_context()).texts);
   }
 }
 
