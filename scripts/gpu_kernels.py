@@ -69,7 +69,7 @@ def kernels_of(source, arch):
     with tempfile.TemporaryDirectory() as folder:
         ptx, cubin = f"{folder}/k.ptx", f"{folder}/k.cubin"
         virtual = arch.replace("sm_", "compute_")
-        run(["nvcc", "-std=c++20", "-O2", "--expt-relaxed-constexpr", "-DFMT_USE_CONSTEXPR=1", "-DGFSA_HAS_CUDA", "-I",
+        run(["nvcc", "-std=c++20", "-O2", "--expt-relaxed-constexpr", "-DFMT_USE_CONSTEXPR=1", "-DGFSA_DEVICES", "-DGFSA_HAS_CUDA", "-I",
              ROOT / "src", f"-arch={virtual}", "-ptx", source, "-o", ptx])
         said = run(["ptxas", "-v", f"-arch={arch}", ptx, "-o", cubin])
         text = pathlib.Path(ptx).read_text()

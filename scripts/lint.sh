@@ -54,7 +54,7 @@ headers() {
     [ -f "${header%.h}.cpp" ] || [[ $header == *_nvcc.h ]] || alone+=("$header")
   done
   if printf '%s\n' "${alone[@]}" | xargs -P "$(nproc)" -I{} \
-    g++ -std=c++20 -fopenmp -DGFSA_EMULATED -fsyntax-only -Wall -Wextra -Werror -I src -include {} -x c++ /dev/null; then
+    g++ -std=c++20 -fopenmp -DGFSA_EMULATED -DGFSA_DEVICES -fsyntax-only -Wall -Wextra -Werror -I src -include {} -x c++ /dev/null; then
     echo "headers: ${#alone[@]} without a source compile by themselves"
   else
     found=1

@@ -30,7 +30,7 @@ scripts/install_dependencies.sh
 
 say "building gfsa-train and gfsa-eval in build/"
 if [ ! -f build/build.ninja ]; then
-  cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache >/dev/null
+  cmake -S . -B build -G Ninja -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DGFSA_TESTS=OFF >/dev/null
 fi
 NINJA_STATUS="[%f/%t %es] " cmake --build build -- gfsa-train gfsa-eval
 

@@ -1,9 +1,16 @@
 # Where kernels (.cu) run: GPUs, through nvcc, and the emulated device, through the host's compiler.
-option(GFSA_EMULATED "Build the emulated device, on which kernels run without a GPU" ${GFSA_TESTS})
-set(GFSA_CUDA AUTO CACHE STRING "Compile kernels for GPUs: ON, OFF, or AUTO: where nvcc is found")
-set_property(CACHE GFSA_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(GFSA_EMULATED AUTO CACHE STRING "The emulated device, on which kernels run without a GPU: ON, OFF, or AUTO: with the tests")
+set(GFSA_CUDA AUTO CACHE STRING "Kernels for GPUs: ON, OFF, or AUTO: where nvcc is found, with the tests or where there is a GPU")
+set_property(CACHE GFSA_CUDA GFSA_EMULATED PROPERTY STRINGS AUTO ON OFF)
 
+set(GFSA_HAS_EMULATED ${GFSA_EMULATED})
+if(GFSA_EMULATED STREQUAL "AUTO")
+  set(GFSA_HAS_EMULATED ${GFSA_TESTS})
+endif()
 set(GFSA_COMPILE_CUDA ${GFSA_CUDA})
+if(GFSA_CUDA STREQUAL "AUTO" AND NOT GFSA_TESTS AND NOT EXISTS /dev/nvidiactl AND NOT EXISTS /dev/dxg)
+  set(GFSA_COMPILE_CUDA OFF)  # nothing here to use it; /dev/dxg is the GPU of a Linux under Windows
+endif()
 if(GFSA_CUDA STREQUAL "AUTO" AND (GFSA_SANITIZE OR GFSA_COVERAGE))
   set(GFSA_COMPILE_CUDA OFF)  # instrumented are the host's sources; nvcc knows nothing of these options
 endif()
@@ -37,11 +44,17 @@ else()
   message(STATUS "no kernels for GPUs (GFSA_CUDA=${GFSA_CUDA})")
 endif()
 
+# Which devices there are, for the sources that ask: core/on_device.h. Linked privately, so that a build that gains a
+# device compiles these anew, and no others.
+add_library(gfsa_devices INTERFACE)
+target_compile_definitions(gfsa_devices INTERFACE GFSA_DEVICES $<$<BOOL:${GFSA_HAS_EMULATED}>:GFSA_HAS_EMULATED>
+                           $<$<BOOL:${GFSA_HAS_CUDA}>:GFSA_HAS_CUDA>)
+
 # gfsa_device_sources(TARGET SOURCES...): compiles each .cu for what this build has.
 function(gfsa_device_sources target)
   foreach(source ${ARGN})
     # The CUDA runtime itself is no kernel.
-    if(GFSA_EMULATED AND NOT source MATCHES "runtime_cuda\\.cu$")
+    if(GFSA_HAS_EMULATED AND NOT source MATCHES "runtime_cuda\\.cu$")
       file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
       set(emulated ${CMAKE_BINARY_DIR}/emulated/${name}.cpp)
       file(CONFIGURE OUTPUT ${emulated} CONTENT "#define GFSA_EMULATED\n#include \"${source}\"\n" @ONLY)
@@ -56,7 +69,7 @@ endfunction()
 # Takes away what this build has no device for.
 function(gfsa_only_for_this_build list)
   set(sources ${${list}})
-  if(NOT GFSA_EMULATED)
+  if(NOT GFSA_HAS_EMULATED)
     list(FILTER sources EXCLUDE REGEX "/core/cuda/emulated/|_emulated\\.cpp$")
   endif()
   if(GFSA_HAS_CUDA)

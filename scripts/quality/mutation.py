@@ -197,7 +197,7 @@ def is_kernel(path):
 
 
 def mutants_of(path):
-    arguments = ["-std=c++20", "-x", "c++", "-fopenmp", f"-I{ROOT / 'src'}"]
+    arguments = ["-std=c++20", "-x", "c++", "-fopenmp", "-DGFSA_DEVICES", f"-I{ROOT / 'src'}"]
     if is_kernel(path):
         arguments.append("-DGFSA_EMULATED")  # kernels as the host's compiler sees them; the emulated device runs them
     return list(Finder(path, arguments, tests_of(path)).mutants())

@@ -5,6 +5,7 @@
 #include "autograd/autograd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 
 namespace gfsa {
 namespace {

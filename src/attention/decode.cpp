@@ -7,6 +7,7 @@
 #include "attention/kernels/decode.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 
 namespace gfsa {
 

@@ -3,7 +3,7 @@
 #include "attention/kernels/kernels.h"
 #include "base/error.h"
 #include "base/strings.h"
-#include "core/dispatch.h"
+#include "core/on_device.h"
 
 namespace gfsa {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "autograd/observer.h"
-#include "core/dispatch.h"
+#include "core/on_device.h"
 #include "core/tensor_kernels.h"
 
 namespace gfsa {

@@ -1,12 +1,8 @@
-// dispatch.h -- the one place that turns a run-time dtype and device into template arguments.
+// dispatch.h -- the one place that turns a run-time dtype into a template argument.
 //
 //   dispatch_floating("gelu", x, [&](auto t) { using T = decltype(t); ... });
 //
-// What runs on several devices is a struct template over the device, `template <DeviceType D> struct GeluKernels`,
-// whose members are defined for the CPU in the op's .cpp and for GPUs in its .cu; on_device() picks the one of a
-// tensor:
-//
-//   on_device("gelu", x, [&](auto d) { GeluKernels<d>::forward(x, y); });
+// Devices: core/on_device.h.
 #pragma once
 
 #include <type_traits>
@@ -20,34 +16,6 @@ inline bool is_on_cpu(const Tensor& x) { return x.device().type == DeviceType::c
 
 inline void require_cpu(const char* op, const Tensor& x) {
   if (!is_on_cpu(x)) fail("{}: has no kernel for device {}", op, x.device().text());
-}
-
-// f(d) with d, as a constant, the device's type, of those that this build has.
-template <class F>
-void on_device(const char* op, Device device, F&& f) {
-  switch (device.type) {
-    case DeviceType::cpu:
-      f(std::integral_constant<DeviceType, DeviceType::cpu>{});
-      return;
-    case DeviceType::cuda:
-#ifdef GFSA_HAS_CUDA
-      f(std::integral_constant<DeviceType, DeviceType::cuda>{});
-      return;
-#endif
-    case DeviceType::emulated:
-#ifdef GFSA_HAS_EMULATED
-      if (device.type == DeviceType::emulated) {
-        f(std::integral_constant<DeviceType, DeviceType::emulated>{});
-        return;
-      }
-#endif
-      break;
-  }
-  fail("{}: has no kernel for device {}", op, device.text());
-}
-template <class F>
-void on_device(const char* op, const Tensor& x, F&& f) {
-  on_device(op, x.device(), f);
 }
 
 // f(T{}) with T = float or bfloat16: what kernels for GPUs are made for.

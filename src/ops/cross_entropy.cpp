@@ -10,6 +10,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/cross_entropy_kernels.h"
 #include "ops/lanes.h"
 

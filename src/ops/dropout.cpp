@@ -4,6 +4,7 @@
 
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/pointwise.h"
 
 namespace gfsa {

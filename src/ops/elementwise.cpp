@@ -2,6 +2,7 @@
 
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/functions.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"

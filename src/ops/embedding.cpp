@@ -7,6 +7,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/gather_kernels.h"
 
 namespace gfsa {

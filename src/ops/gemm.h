@@ -1,12 +1,11 @@
-// gemm.h -- matrix products on raw memory, through oneDNN (it picks AVX2, AVX-512, AVX512-BF16 or AMX). The ground
-// under linear and attention; not differentiable by itself.
+// gemm.h -- matrix products on raw memory: on the CPU by kernels of our own (gemm_blocked.h, gemm_few_rows.h), or by
+// oneDNN's where those are faster. The ground under linear and attention; not differentiable by itself.
 //
 //   C[m, n] = op(A)[m, k] op(B)[k, n] (+ C if accumulate) (+ bias[n])
 //
 // Row-major with leading dimensions in elements; op(X) reads X transposed if the flag is set (then A is stored [k, m]
-// with lda >= m, B is stored [n, k] with ldb >= k). Sums are kept in f32 (f64 for f64). Called outside a parallel
-// region the team works on it together; inside one, each call is the calling thread's own (tiles of attention).
-// Primitives are made once a shape and kept. Same shape, same machine, same thread count: same bits.
+// with lda >= m, B is stored [n, k] with ldb >= k). Sums are kept in f32 (f64 for f64). The team works on it together.
+// Same shape, same machine, same thread count: same bits.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +51,11 @@ struct GemmEpilogue {
 // Any of m, n, k may be 0 (k = 0 writes zeros, or the bias, or leaves C if accumulate).
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr);
 
-// The same on any device, whose memory the pointers name. On GPUs: f32 and bf16, on the current stream, through
-// cuBLASLt (the emulated device computes on the CPU), with algorithms chosen once a shape and kept.
+// The same without bias for a small product that is one thread's own, in a parallel region or not: a tile of attention.
+void gemm_tile(const Gemm& problem, const void* a, const void* b, void* c);
+
+// The same as gemm() on any device, whose memory the pointers name. On GPUs: f32 and bf16, on the current stream,
+// through cuBLASLt (the emulated device computes on the CPU), with algorithms chosen once a shape and kept.
 void gemm(Device device, const Gemm& problem, const void* a, const void* b, void* c, const void* bias = nullptr,
           const GemmBatch& batch = {});
 

@@ -1,6 +1,7 @@
 #include "ops/gemm_few_rows.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
@@ -90,11 +91,11 @@ void columns_by_row(const Product<T>& p, int64_t begin, int64_t end) {
   }
 }
 
-// B is stored [n, k]: kRows rows of A with four of its rows.
-template <int kRows, class T>
-inline void dots(const Product<T>& p, int64_t r, int64_t j) {
+// B is stored [n, k]: kRows rows of A with four of its rows, which are those from j on.
+template <int kRows, class T, class B>
+inline void dots(const Product<T>& p, int64_t r, int64_t j, const B* b0, int64_t step) {
   const float *a0 = p.a + r * p.a_step, *a1 = a0 + (kRows - 1) * p.a_step;
-  const T *b0 = p.b + j * p.b_step, *b1 = b0 + p.b_step, *b2 = b1 + p.b_step, *b3 = b2 + p.b_step;
+  const B *b1 = b0 + step, *b2 = b1 + step, *b3 = b2 + step;
   float s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
 #pragma omp simd reduction(+ : s00, s01, s02, s03, s10, s11, s12, s13)
   for (int64_t i = 0; i < p.k; ++i) {
@@ -113,11 +114,26 @@ inline void dots(const Product<T>& p, int64_t r, int64_t j) {
 
 template <class T>
 void columns_by_dots(const Product<T>& p, int64_t begin, int64_t end) {
+  const bool widens = sizeof(T) < sizeof(float) && p.m > 2;  // else each of its elements is read once or twice
+  std::vector<float> wide(static_cast<size_t>(widens ? 4 * p.k : 0));
+  float* const four = wide.data();
+  const auto all_rows = [&](int64_t j, const auto* b, int64_t step) {
+    int64_t r = 0;
+    for (; r + 2 <= p.m; r += 2) dots<2>(p, r, j, b, step);
+    if (r < p.m) dots<1>(p, r, j, b, step);
+  };
   int64_t j = begin;
   for (; j + 4 <= end; j += 4) {
-    int64_t r = 0;
-    for (; r + 2 <= p.m; r += 2) dots<2>(p, r, j);
-    if (r < p.m) dots<1>(p, r, j);
+    const T* const b = p.b + j * p.b_step;
+    if (!widens) {
+      all_rows(j, b, p.b_step);
+      continue;
+    }
+    for (int64_t i = 0; i < 4; ++i) {
+#pragma omp simd
+      for (int64_t c = 0; c < p.k; ++c) four[i * p.k + c] = static_cast<float>(b[i * p.b_step + c]);
+    }
+    all_rows(j, four, p.k);
   }
   for (; j < end; ++j) {
     const T* const b = p.b + j * p.b_step;

@@ -6,6 +6,7 @@
 #include "autograd/autograd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/gemm.h"
 #include "ops/reduce_kernels.h"
 

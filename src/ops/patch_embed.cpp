@@ -5,6 +5,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/gemm.h"
 #include "ops/linear.h"
 

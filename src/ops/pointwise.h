@@ -15,6 +15,7 @@
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
+#include "core/on_device.h"
 #include "core/strided_loop.h"
 #include "core/tensor.h"
 #include "ops/pointwise_kernels.h"

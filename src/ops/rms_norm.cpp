@@ -1,8 +1,8 @@
 #include "ops/rms_norm.h"
 
 #include "autograd/autograd.h"
-#include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/row_norm.h"
 
 namespace gfsa {

@@ -12,6 +12,7 @@
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/on_device.h"
 #include "ops/lanes.h"
 #include "ops/softmax_kernels.h"
 

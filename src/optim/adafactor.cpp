@@ -18,6 +18,7 @@
 #include <optional>
 
 #include "core/cpu/simd.h"
+#include "core/on_device.h"
 #include "optim/adafactor_kernels.h"
 #include "optim/registry.h"
 #include "optim/segment_loop.h"

@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
+#include "core/on_device.h"
 #include "optim/clip_kernels.h"
 #include "optim/update_math.h"
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/cpu/simd.h"
+#include "core/on_device.h"
 #include "optim/optimizer.h"
 #include "optim/segment_loop.h"
 #include "optim/update_kernels.h"

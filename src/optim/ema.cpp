@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/threads.h"
 #include "core/dispatch.h"
+#include "core/on_device.h"
 #include "ops/pointwise.h"
 #include "optim/update_math.h"
 

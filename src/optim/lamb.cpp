@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "core/cpu/simd.h"
+#include "core/on_device.h"
 #include "optim/lamb_kernels.h"
 #include "optim/registry.h"
 #include "optim/segment_loop.h"

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dispatch.h"
+#include "core/on_device.h"
 
 namespace gfsa::train {
 namespace {

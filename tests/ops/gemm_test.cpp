@@ -42,7 +42,8 @@ Operand operand(int64_t rows, int64_t columns, bool transposed, int64_t gap, DTy
           .transposed = transposed};
 }
 
-void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool accumulate, bool bias, int64_t gap) {
+void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool accumulate, bool bias, int64_t gap,
+           bool tile = false) {
   const auto a = operand(c.m, c.k, ta, gap, a_type, 1);
   const auto b = operand(c.k, c.n, tb, gap, a_type, 2);
   const DType wide = a_type == DType::f64 ? DType::f64 : DType::f32;
@@ -53,7 +54,11 @@ void check(const Case& c, DType a_type, DType c_type, bool ta, bool tb, bool acc
   g.a_type = a_type, g.c_type = c_type, g.transpose_a = ta, g.transpose_b = tb, g.accumulate = accumulate,
   g.bias = bias;
   g.m = c.m, g.n = c.n, g.k = c.k, g.lda = a.step, g.ldb = b.step, g.ldc = c.n + gap;
-  gemm(g, a.memory.raw(), b.memory.raw(), out.raw(), bias ? add.raw() : nullptr);
+  if (tile) {
+    gemm_tile(g, a.memory.raw(), b.memory.raw(), out.raw());
+  } else {
+    gemm(g, a.memory.raw(), b.memory.raw(), out.raw(), bias ? add.raw() : nullptr);
+  }
 
   const auto start = before.to_vector<double>(), got = out.to_vector<double>(), offset = add.to_vector<double>();
   const double tolerance = c_type == DType::bf16 ? 1e-2 : a_type == DType::f64 ? 1e-13 : 1e-5;
@@ -83,7 +88,10 @@ TEST(Gemm, EqualsAPlainLoopForEveryFlagAndType) {
   for (const Case c : {Case{1, 1, 1}, Case{3, 33, 7}, Case{17, 1, 31}, Case{1, 9, 5}, Case{20, 12, 65}, Case{2, 7, 5},
                        Case{6, 2, 9}, Case{5, 4, 2}}) {
     for (const auto& [a, out] : types) {
-      for (int flags = 0; flags < 16; ++flags) check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
+      for (int flags = 0; flags < 16; ++flags) {
+        check(c, a, out, flags & 1, flags & 2, flags & 4, flags & 8, flags % 3);
+        if (flags < 8) check(c, a, out, flags & 1, flags & 2, flags & 4, false, flags % 3, true);
+      }
     }
   }
 }
@@ -156,7 +164,7 @@ TEST(Gemm, EmptyDimensions) {
   }
 }
 
-TEST(Gemm, InsideAParallelRegionEachCallIsItsThreadsOwn) {
+TEST(Gemm, TilesAreTheirThreadsOwn) {
   constexpr int64_t kTiles = 16, kM = 65, kN = 70, kK = 64;
   const Tensor a = test::random_tensor({kTiles, kM, kK}, DType::f32, 1),
                b = test::random_tensor({kTiles, kN, kK}, DType::f32, 2);
@@ -165,13 +173,12 @@ TEST(Gemm, InsideAParallelRegionEachCallIsItsThreadsOwn) {
   const Tensor alone = Tensor::empty({kTiles, kM, kN}, DType::f32),
                together = Tensor::empty({kTiles, kM, kN}, DType::f32);
   const auto tile = [&](const Tensor& out, int64_t i) {
-    gemm(g, a.data<float>() + i * kM * kK, b.data<float>() + i * kN * kK, out.data<float>() + i * kM * kN);
+    gemm_tile(g, a.data<float>() + i * kM * kK, b.data<float>() + i * kN * kK, out.data<float>() + i * kM * kN);
   };
 #pragma omp parallel for schedule(dynamic)
   for (int64_t i = 0; i < kTiles; ++i) tile(together, i);
-#pragma omp parallel for num_threads(1)
   for (int64_t i = 0; i < kTiles; ++i) tile(alone, i);
-  test::expect_close(together, alone.to_vector<double>(), 1e-6, "tiles");
+  test::expect_same_bits(together, alone, "tiles");
 }
 
 // Teams that turn out smaller than asked for would leave parts of the products out.

@@ -195,15 +195,15 @@ class Decode {
     probabilities(p, head, block, a, ld_);
     if constexpr (!std::is_same_v<T, A>) to_operand(p, head.b, head.h, block, false, a, m, ld_, nullptr);
     for (int64_t j = 0; j < p.degree; ++j) {
-      gemm({.a_type = dtype_of<T>,
-            .c_type = dtype_of<A>,
-            .m = rows,
-            .n = size_,
-            .k = p.keys,
-            .lda = ld_,
-            .ldb = columns_,
-            .ldc = size_},
-           m, values(task, 0) + j * size_, acc);
+      gemm_tile({.a_type = dtype_of<T>,
+                 .c_type = dtype_of<A>,
+                 .m = rows,
+                 .n = size_,
+                 .k = p.keys,
+                 .lda = ld_,
+                 .ldb = columns_,
+                 .ldc = size_},
+                m, values(task, 0) + j * size_, acc);
       if (j + 1 == p.degree) break;
       store_rows(values(task, before + first) + (j + 1) * size_, columns_, acc, size_, rows, size_);
     }

@@ -39,15 +39,15 @@ class Matrices {
     make_powers(head, s, p_.value_degree(head.h));
     make_filter(head, s);
     const HeadRows<T> y = head_rows<T>(out, head.b, head.h, p_.head_size);
-    gemm({.a_type = dtype_of<T>,
-          .c_type = dtype_of<T>,
-          .m = p_.rows,
-          .n = p_.head_size,
-          .k = p_.keys,
-          .lda = ld_,
-          .ldb = head.v.step,
-          .ldc = y.step},
-         s.at<T>(operand_), head.v.data, y.data);
+    gemm_tile({.a_type = dtype_of<T>,
+               .c_type = dtype_of<T>,
+               .m = p_.rows,
+               .n = p_.head_size,
+               .k = p_.keys,
+               .lda = ld_,
+               .ldb = head.v.step,
+               .ldc = y.step},
+              s.at<T>(operand_), head.v.data, y.data);
   }
 
   void backward(int64_t task, const Scratch& s, const Tensor& dout, const Gradients& to, A* dbias) const {
@@ -63,16 +63,16 @@ class Matrices {
     if (!scores && to.coefficients == nullptr) return;
 
     A* const df = s.at<A>(df_);
-    gemm({.a_type = dtype_of<T>,
-          .c_type = dtype_of<A>,
-          .transpose_b = true,
-          .m = p_.rows,
-          .n = p_.keys,
-          .k = size,
-          .lda = g.step,
-          .ldb = head.v.step,
-          .ldc = ld_},
-         g.data, head.v.data, df);
+    gemm_tile({.a_type = dtype_of<T>,
+               .c_type = dtype_of<A>,
+               .transpose_b = true,
+               .m = p_.rows,
+               .n = p_.keys,
+               .k = size,
+               .lda = g.step,
+               .ldb = head.v.step,
+               .ldc = ld_},
+              g.data, head.v.data, df);
     if (drops_filter()) to_operand(p_, head.b, head.h, all_, true, df, df, ld_, s.at<float>(mask_));
     if (to.coefficients != nullptr) gradient_of_coefficients(head, s, to.coefficients + task * (p_.degree + 2));
     if (!scores) return;
@@ -81,16 +81,16 @@ class Matrices {
     score_gradient_of_head(s, dbias);
     if (to.q.tensor) {
       const HeadRows<T> dq = head_rows<T>(to.q.tensor, head.b, head.h, size);
-      gemm({.a_type = dtype_of<T>,
-            .c_type = dtype_of<T>,
-            .m = p_.rows,
-            .n = size,
-            .k = p_.keys,
-            .lda = ld_,
-            .ldb = head.k.step,
-            .ldc = dq.step,
-            .accumulate = to.q.accumulate},
-           s.at<T>(operand_), head.k.data, dq.data);
+      gemm_tile({.a_type = dtype_of<T>,
+                 .c_type = dtype_of<T>,
+                 .m = p_.rows,
+                 .n = size,
+                 .k = p_.keys,
+                 .lda = ld_,
+                 .ldb = head.k.step,
+                 .ldc = dq.step,
+                 .accumulate = to.q.accumulate},
+                s.at<T>(operand_), head.k.data, dq.data);
     }
     if (to.k.tensor) gradient_of_rows(s.at<T>(operand_), head.q, to.k, head, s.at<A>(dv_));
   }
@@ -146,32 +146,32 @@ class Matrices {
 
   // c = op(x) op(y) (+ c) of two square matrices.
   void multiply(bool transpose_x, const T* x, bool transpose_y, const T* y, A* c, bool accumulate) const {
-    gemm({.a_type = dtype_of<T>,
-          .c_type = dtype_of<A>,
-          .transpose_a = transpose_x,
-          .transpose_b = transpose_y,
-          .m = p_.rows,
-          .n = p_.rows,
-          .k = p_.rows,
-          .lda = ld_,
-          .ldb = ld_,
-          .ldc = ld_,
-          .accumulate = accumulate},
-         x, y, c);
+    gemm_tile({.a_type = dtype_of<T>,
+               .c_type = dtype_of<A>,
+               .transpose_a = transpose_x,
+               .transpose_b = transpose_y,
+               .m = p_.rows,
+               .n = p_.rows,
+               .k = p_.rows,
+               .lda = ld_,
+               .ldb = ld_,
+               .ldc = ld_,
+               .accumulate = accumulate},
+              x, y, c);
   }
 
   // target = matrix^T x: gradients of k and v.
   void gradient_of_rows(const T* matrix, HeadRows<T> x, const Target& target, const Head<T>& head, A* sum) const {
-    gemm({.a_type = dtype_of<T>,
-          .c_type = dtype_of<A>,
-          .transpose_a = true,
-          .m = p_.keys,
-          .n = p_.head_size,
-          .k = p_.rows,
-          .lda = ld_,
-          .ldb = x.step,
-          .ldc = p_.head_size},
-         matrix, x.data, sum);
+    gemm_tile({.a_type = dtype_of<T>,
+               .c_type = dtype_of<A>,
+               .transpose_a = true,
+               .m = p_.keys,
+               .n = p_.head_size,
+               .k = p_.rows,
+               .lda = ld_,
+               .ldb = x.step,
+               .ldc = p_.head_size},
+              matrix, x.data, sum);
     const HeadRows<T> rows = head_rows<T>(target.tensor, head.b, head.h, p_.head_size);
     store_rows(rows.data, rows.step, sum, p_.head_size, p_.keys, p_.head_size, target.accumulate);
   }

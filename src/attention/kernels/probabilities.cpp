@@ -61,16 +61,16 @@ void softmax_row(A* s, int64_t n, A scale, const A* bias, const bool* keep) {
 template <class T>
 void probabilities(const Problem& p, const Head<T>& head, const RowBlock& block, acc_t<T>* a, int64_t ld) {
   using A = acc_t<T>;
-  gemm({.a_type = dtype_of<T>,
-        .c_type = dtype_of<A>,
-        .transpose_b = true,
-        .m = block.rows,
-        .n = block.width,
-        .k = p.head_size,
-        .lda = head.q.step,
-        .ldb = head.k.step,
-        .ldc = ld},
-       head.q.row(block.row0), head.k.data, a);
+  gemm_tile({.a_type = dtype_of<T>,
+             .c_type = dtype_of<A>,
+             .transpose_b = true,
+             .m = block.rows,
+             .n = block.width,
+             .k = p.head_size,
+             .lda = head.q.step,
+             .ldb = head.k.step,
+             .ldc = ld},
+            head.q.row(block.row0), head.k.data, a);
   const A scale = static_cast<A>(p.scale);
   simd::run([&] {
     for (int64_t i = 0; i < block.rows; ++i) {

@@ -143,31 +143,31 @@ class Backward {
       A* const a = scratch.at<A>(a_) + blocks_.offset(i);
       T* const m = scratch.at<T>(m_) + blocks_.offset(i);
       if (first_sweep || !blocks_.kept) transition_block(p_, head, block, a, m, ld, scratch.at<float>(mask_));
-      gemm({.a_type = t,
-            .c_type = acc,
-            .transpose_a = true,
-            .m = block.width,
-            .n = size,
-            .k = block.rows,
-            .lda = ld,
-            .ldb = d.step,
-            .ldc = size,
-            .accumulate = !last_block},
-           m, d.row(block.row0), sum);
+      gemm_tile({.a_type = t,
+                 .c_type = acc,
+                 .transpose_a = true,
+                 .m = block.width,
+                 .n = size,
+                 .k = block.rows,
+                 .lda = ld,
+                 .ldb = d.step,
+                 .ldc = size,
+                 .accumulate = !last_block},
+                m, d.row(block.row0), sum);
       if (!back) continue;
 
       A* const dm = scratch.at<A>(dm_);
       T* const ds = scratch.at<T>(ds_);
-      gemm({.a_type = t,
-            .c_type = acc,
-            .transpose_b = true,
-            .m = block.rows,
-            .n = block.width,
-            .k = degree * size,
-            .lda = left.step,
-            .ldb = right.step,
-            .ldc = ld},
-           left.row(block.row0), right.data, dm);
+      gemm_tile({.a_type = t,
+                 .c_type = acc,
+                 .transpose_b = true,
+                 .m = block.rows,
+                 .n = block.width,
+                 .k = degree * size,
+                 .lda = left.step,
+                 .ldb = right.step,
+                 .ldc = ld},
+                left.row(block.row0), right.data, dm);
       A* const db = dbias;
       if (p_.dropout > 0) {
         score_gradient(block, a, m, dm, ds, ld, alpha, static_cast<A>(p_.scale), db, p_.keys);
@@ -176,29 +176,29 @@ class Backward {
       }
       if (to_.q.tensor) {
         const HeadRows<T> dq = head_rows<T>(to_.q.tensor, head.b, head.h, size);
-        gemm({.a_type = t,
-              .c_type = t,
-              .m = block.rows,
-              .n = size,
-              .k = block.width,
-              .lda = ld,
-              .ldb = head.k.step,
-              .ldc = dq.step,
-              .accumulate = to_.q.accumulate},
-             ds, head.k.data, dq.row(block.row0));
+        gemm_tile({.a_type = t,
+                   .c_type = t,
+                   .m = block.rows,
+                   .n = size,
+                   .k = block.width,
+                   .lda = ld,
+                   .ldb = head.k.step,
+                   .ldc = dq.step,
+                   .accumulate = to_.q.accumulate},
+                  ds, head.k.data, dq.row(block.row0));
       }
       if (to_.k.tensor) {
-        gemm({.a_type = t,
-              .c_type = acc,
-              .transpose_a = true,
-              .m = block.width,
-              .n = size,
-              .k = block.rows,
-              .lda = ld,
-              .ldb = head.q.step,
-              .ldc = dk.step,
-              .accumulate = dk_adds || !last_block},
-             ds, head.q.row(block.row0), dk.data);
+        gemm_tile({.a_type = t,
+                   .c_type = acc,
+                   .transpose_a = true,
+                   .m = block.width,
+                   .n = size,
+                   .k = block.rows,
+                   .lda = ld,
+                   .ldb = head.q.step,
+                   .ldc = dk.step,
+                   .accumulate = dk_adds || !last_block},
+                  ds, head.q.row(block.row0), dk.data);
       }
     }
     zero_rows(sum + widest * size, size, p_.keys - widest, size);

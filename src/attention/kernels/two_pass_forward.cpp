@@ -57,15 +57,15 @@ class Forward {
         T* const m = scratch.at<T>(m_) + blocks.offset(i);
         if (first || !blocks.kept) transition_block(p, head, block, a, m, blocks.ld, scratch.at<float>(mask_));
         T* const to = y.row(block.row0);
-        gemm({.a_type = dtype_of<T>,
-              .c_type = plain ? dtype_of<T> : dtype_of<A>,
-              .m = block.rows,
-              .n = size,
-              .k = block.width,
-              .lda = blocks.ld,
-              .ldb = x.step,
-              .ldc = plain ? y.step : size},
-             m, x.data, plain ? static_cast<void*>(to) : tile);
+        gemm_tile({.a_type = dtype_of<T>,
+                   .c_type = plain ? dtype_of<T> : dtype_of<A>,
+                   .m = block.rows,
+                   .n = size,
+                   .k = block.width,
+                   .lda = blocks.ld,
+                   .ldb = x.step,
+                   .ldc = plain ? y.step : size},
+                  m, x.data, plain ? static_cast<void*>(to) : tile);
         if (plain) continue;
         combine_rows(tile, size, factor, cv, head.v.row(block.row0), head.v.step, block.rows, size);
         if (pass == 0 && cu != A(0)) {

@@ -5,7 +5,7 @@
 // The body is a plain loop over inline functions. run() holds it three times, each time inlined whole ("flatten") into
 // a function compiled for one instruction set, so that the vectoriser works with that set's registers; the processor
 // decides which copy runs. Reductions need `#pragma omp simd reduction(...)`: the compiler may not reorder sums by
-// itself. Matrix products do not go through here: oneDNN picks its own kernels (AVX2, AVX-512, AVX512-BF16, AMX).
+// itself. The part of matrix products that is oneDNN's (ops/gemm.h) does not go through here: it picks for itself.
 #pragma once
 
 namespace gfsa::simd {

@@ -1,0 +1,324 @@
+#include "ops/gemm_blocked.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/threads.h"
+#include "core/cpu/simd.h"
+#include "core/dtype.h"
+
+namespace gfsa {
+namespace {
+
+// A register of W numbers.
+template <class A, int W>
+struct Register {
+  typedef A type __attribute__((vector_size(W * sizeof(A)), aligned(alignof(A)), may_alias));
+};
+
+// The tile that stays in registers, kRows x 2 registers, of the 32 that AVX-512 has and the 16 of the others: the rest
+// holds a row of B and one number of A.
+template <class A, simd::Isa isa>
+struct Tile {
+  static constexpr int kWidth = static_cast<int>((isa == simd::Isa::avx512 ? 64
+                                                  : isa == simd::Isa::avx2 ? 32
+                                                                           : 16) /
+                                                 sizeof(A));
+  static constexpr int kRows = isa == simd::Isa::avx512 ? 14 : 6;
+  static constexpr int kColumns = 2 * kWidth;
+  using V = typename Register<A, kWidth>::type;
+};
+
+inline int64_t whole(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+
+// Pieces of at most `most`, about equal, in units.
+inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
+  const int64_t pieces = (n + most - 1) / most;
+  return whole((n + pieces - 1) / pieces, unit);
+}
+
+// Where packed operands stand: one place a thread and kind, which only grows.
+enum class Kept : uint8_t { a, b, sums };
+template <Kept kind, class A>
+A* kept_memory(int64_t elements) {
+  thread_local std::vector<char> buffer;
+  constexpr size_t kAlignment = 64;
+  const size_t bytes = static_cast<size_t>(elements) * sizeof(A) + kAlignment;
+  if (buffer.size() < bytes) buffer = std::vector<char>(bytes);
+  const auto address = reinterpret_cast<uintptr_t>(buffer.data());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the next aligned address
+  return reinterpret_cast<A*>((address + kAlignment - 1) / kAlignment * kAlignment);
+}
+
+// W registers of W numbers, transposed: log W steps that exchange halves between pairs of registers.
+template <class A, int W>
+struct Square {
+  using V = typename Register<A, W>::type;
+  template <int kHalf, int... i>
+  [[gnu::always_inline]] static void exchange(V& x, V& y, std::integer_sequence<int, i...> /*lanes*/) {
+    const V low = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i - kHalf : i)...);
+    const V high = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i : i + kHalf)...);
+    x = low, y = high;
+  }
+  template <int kHalf = W / 2>
+  [[gnu::always_inline]] static void transpose(V (&rows)[W]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+      if ((i & kHalf) == 0) exchange<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, W>{});
+    }
+    if constexpr (kHalf > 1) transpose<kHalf / 2>(rows);
+  }
+  template <class In>
+  [[gnu::always_inline]] static void load(const In* from, V& to) {
+    A wide[W];
+    for (int i = 0; i < W; ++i) wide[i] = static_cast<A>(from[i]);
+    std::memcpy(&to, wide, sizeof to);
+  }
+};
+
+// Packs `lanes` (at most kLanes) columns of an operand over `depth` steps of k, x[p * step + i], or rows of it,
+// x[i * step + p] (k_runs): out[p * kLanes + i]. Lanes that are missing are zeros.
+template <class A, class In, int W, int kLanes>
+[[gnu::always_inline]] inline void pack_strip(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth,
+                                              A* out) {
+  const auto one_by_one = [&](int64_t p, int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+      out[p * kLanes + i] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
+    }
+  };
+  if (!k_runs) {
+    for (int64_t p = 0; p < depth; ++p) {
+      if (lanes < kLanes) {
+        one_by_one(p, 0, kLanes);
+        continue;
+      }
+#pragma GCC unroll 32
+      for (int i = 0; i < kLanes; ++i) out[p * kLanes + i] = static_cast<A>(x[p * step + i]);
+    }
+    return;
+  }
+  for (int64_t first = 0; first < kLanes; first += W) {
+    const int64_t end = std::min<int64_t>(first + W, kLanes);
+    int64_t p = 0;
+    for (; p + W <= depth; p += W) {
+      typename Register<A, W>::type rows[W];
+#pragma GCC unroll 16
+      for (int i = 0; i < W; ++i) {
+        rows[i] = decltype(rows[i] + rows[i]){};
+        if (first + i < lanes) Square<A, W>::load(x + (first + i) * step + p, rows[i]);
+      }
+      Square<A, W>::transpose(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < W; ++i) std::memcpy(out + (p + i) * kLanes + first, &rows[i], (end - first) * sizeof(A));
+    }
+    for (; p < depth; ++p) one_by_one(p, first, end);
+  }
+}
+
+template <simd::Isa isa, class Body>
+void within(const Body& body) {
+  if constexpr (isa == simd::Isa::avx512) {
+    simd::run_avx512(body);
+  } else if constexpr (isa == simd::Isa::avx2) {
+    simd::run_avx2(body);
+  } else {
+    simd::run_baseline(body);
+  }
+}
+
+template <class In, class Out, simd::Isa isa>
+class Blocked {
+  using A = acc_t<In>;
+  using T = Tile<A, isa>;
+  using V = typename T::V;
+  static constexpr bool kRounds = !std::is_same_v<Out, A>;  // C cannot hold sums
+
+  static constexpr int64_t kDepth = 512;                     // of a packed block: a strip of A stays in the first cache
+  static constexpr int64_t kBlockBytes = 256 << 10;          // of a packed block of A, for the second cache
+  static constexpr int64_t kPanelDepth = 4096;               // of B's packed panel, which is shared
+  static constexpr int64_t kPanel = (16 << 20) / sizeof(A);  // its elements
+  static constexpr int64_t kPartColumns = 512;               // fewer are not worth packing A for once more
+  static constexpr int64_t kLeastFlops = 4 << 20;            // fewer are not worth a team
+
+ public:
+  Blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias)
+      : g_(g),
+        a_(static_cast<const In*>(a)),
+        b_(static_cast<const In*>(b)),
+        c_(static_cast<Out*>(c)),
+        bias_(g.bias ? static_cast<const A*>(bias) : nullptr) {
+    panel_depth_ = piece(g.k, kPanelDepth, 1);
+    panel_columns_ = piece(g.n, std::max<int64_t>(kPanel / panel_depth_ / T::kColumns, 1) * T::kColumns, T::kColumns);
+    depth_ = piece(panel_depth_, kDepth, 1);
+    team_ = omp_in_parallel() != 0 || g.m * g.n * g.k < kLeastFlops ? 1 : threads();
+    tiles_ = (g.m + T::kRows - 1) / T::kRows;
+    const int64_t block_tiles = std::max<int64_t>(1, kBlockBytes / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows);
+    blocks_ = std::min(tiles_, whole((tiles_ + block_tiles - 1) / block_tiles, team_));
+    if constexpr (kRounds) {
+      if (g.k > depth_) sums_ = kept_memory<Kept::sums, A>(g.m * g.n), sums_step_ = g.n;
+    } else {
+      sums_ = c_, sums_step_ = g.ldc;
+    }
+  }
+
+  void run() {
+    packed_b_ = kept_memory<Kept::b, A>(panel_depth_ * panel_columns_);
+    for (int64_t j0 = 0; j0 < g_.n; j0 += panel_columns_) {
+      for (int64_t p0 = 0; p0 < g_.k; p0 += panel_depth_) {
+        panel(j0, std::min(panel_columns_, g_.n - j0), p0, std::min(panel_depth_, g_.k - p0));
+      }
+    }
+  }
+
+ private:
+  // Work that is independent piece by piece, to whichever thread is free: cores that others use as well are slower.
+  template <class Body>
+  void share(int64_t pieces, const Body& body) const {
+    std::atomic<int64_t> next{0};
+    parallel_for(std::min(team_, pieces), 1, [&](int64_t /*begin*/, int64_t /*end*/) {
+      for (int64_t i = next++; i < pieces; i = next++) body(i);
+    });
+  }
+
+  void panel(int64_t j0, int64_t columns, int64_t p0, int64_t depth) {
+    const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
+    share(strips, [&](int64_t s) {
+      const int64_t j = s * T::kColumns;
+      within<isa>([&] {
+        pack_strip<A, In, T::kWidth, T::kColumns>(
+            g_.transpose_b ? b_ + (j0 + j) * g_.ldb + p0 : b_ + p0 * g_.ldb + j0 + j, g_.ldb, g_.transpose_b,
+            std::min<int64_t>(T::kColumns, columns - j), depth, packed_b_ + j * depth);
+      });
+    });
+    // Some tasks a thread; columns are shared out where there are few rows.
+    const int64_t parts = std::clamp<int64_t>(4 * team_ / blocks_, 1, std::max<int64_t>(1, columns / kPartColumns));
+    share(blocks_ * parts, [&](int64_t task) {
+      const int64_t block = task / parts, part = task % parts;
+      const int64_t i0 = tiles_ * block / blocks_ * T::kRows, i1 = tiles_ * (block + 1) / blocks_ * T::kRows;
+      multiply(i0, std::min(i1, g_.m) - i0, j0, columns, strips * part / parts, strips * (part + 1) / parts, p0, depth);
+    });
+  }
+
+  // Rows from i0 on, strips [strip0, strip1) of the panel.
+  void multiply(int64_t i0, int64_t rows, int64_t j0, int64_t columns, int64_t strip0, int64_t strip1, int64_t p0,
+                int64_t panel_depth) const {
+    A* const packed_a = kept_memory<Kept::a, A>(whole(rows, T::kRows) * depth_);
+    within<isa>([&] {
+      for (int64_t q = 0; q < panel_depth; q += depth_) {
+        const int64_t depth = std::min(depth_, panel_depth - q), p = p0 + q;
+        for (int64_t i = 0; i < rows; i += T::kRows) {
+          pack_strip<A, In, T::kWidth, T::kRows>(g_.transpose_a ? a_ + p * g_.lda + i0 + i : a_ + (i0 + i) * g_.lda + p,
+                                                 g_.lda, !g_.transpose_a, std::min<int64_t>(T::kRows, rows - i), depth,
+                                                 packed_a + i * depth);
+        }
+        const Stage stage{p == 0, p + depth == g_.k};
+        for (int64_t s = strip0; s < strip1; ++s) {
+          const int64_t j = s * T::kColumns;
+          for (int64_t i = 0; i < rows; i += T::kRows) {
+            tile(packed_a + i * depth, packed_b_ + j * panel_depth + q * T::kColumns, depth, i0 + i, j0 + j,
+                 std::min<int64_t>(T::kRows, rows - i), std::min<int64_t>(T::kColumns, columns - j), stage);
+          }
+        }
+      }
+    });
+  }
+
+  struct Stage {
+    bool first, last;  // of the blocks along k
+  };
+
+  [[gnu::always_inline]] void tile(const A* a, const A* b, int64_t depth, int64_t row, int64_t column, int64_t rows,
+                                   int64_t columns, Stage stage) const {
+    A* const sums = sums_ != nullptr ? sums_ + row * sums_step_ + column : nullptr;
+    const A* const from = stage.first && !(g_.accumulate && !kRounds) ? nullptr : sums;
+    const A* const add = stage.last && bias_ != nullptr ? bias_ + column : nullptr;
+    if (rows == T::kRows && columns == T::kColumns && !(kRounds && stage.last)) {
+      return whole_tile(a, b, depth, from, add, sums, sums_step_);
+    }
+    A square[T::kRows * T::kColumns];
+    whole_tile(a, b, depth, nullptr, nullptr, square, T::kColumns);
+    for (int64_t r = 0; r < rows; ++r) {
+      A* const line = square + r * T::kColumns;
+      for (int64_t j = 0; j < columns; ++j) {
+        if (from != nullptr) line[j] += from[r * sums_step_ + j];
+        if (add != nullptr) line[j] += add[j];
+      }
+      if (kRounds && stage.last) {
+        Out* const to = c_ + (row + r) * g_.ldc + column;
+        for (int64_t j = 0; j < columns; ++j) {
+          to[j] = static_cast<Out>(g_.accumulate ? static_cast<A>(to[j]) + line[j] : line[j]);
+        }
+      } else {
+        for (int64_t j = 0; j < columns; ++j) sums[r * sums_step_ + j] = line[j];
+      }
+    }
+  }
+
+  // to = from + a b + add; a is kRows wide, b kColumns.
+  [[gnu::always_inline]] static void whole_tile(const A* a, const A* b, int64_t depth, const A* from, const A* add,
+                                                A* to, int64_t step) {
+    V sums[T::kRows][2];
+#pragma GCC unroll 16
+    for (int r = 0; r < T::kRows; ++r) sums[r][0] = sums[r][1] = V{};
+    for (int64_t p = 0; p < depth; ++p) {
+      const V b0 = *reinterpret_cast<const V*>(b + p * T::kColumns);
+      const V b1 = *reinterpret_cast<const V*>(b + p * T::kColumns + T::kWidth);
+#pragma GCC unroll 16
+      for (int r = 0; r < T::kRows; ++r) {
+        const A x = a[p * T::kRows + r];
+        sums[r][0] += x * b0;
+        sums[r][1] += x * b1;
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < T::kRows; ++r) {
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        V value = sums[r][h];
+        if (from != nullptr) value += *reinterpret_cast<const V*>(from + r * step + h * T::kWidth);
+        if (add != nullptr) value += *reinterpret_cast<const V*>(add + h * T::kWidth);
+        *reinterpret_cast<V*>(to + r * step + h * T::kWidth) = value;
+      }
+    }
+  }
+
+  const Gemm& g_;
+  const In* a_;
+  const In* b_;
+  Out* c_;
+  const A* bias_;
+  int64_t panel_depth_, panel_columns_, depth_, team_, tiles_, blocks_;
+  A* packed_b_ = nullptr;
+  A* sums_ =
+      nullptr;  // what is summed so far: C itself, or a copy in the accumulator's type; null where one block is all
+  int64_t sums_step_ = 0;
+};
+
+template <class In, class Out>
+void run(const Gemm& g, const void* a, const void* b, void* c, const void* bias) {
+  switch (simd::active()) {
+    case simd::Isa::avx512:
+      return Blocked<In, Out, simd::Isa::avx512>(g, a, b, c, bias).run();
+    case simd::Isa::avx2:
+      return Blocked<In, Out, simd::Isa::avx2>(g, a, b, c, bias).run();
+    case simd::Isa::baseline:
+      return Blocked<In, Out, simd::Isa::baseline>(g, a, b, c, bias).run();
+  }
+}
+
+}  // namespace
+
+void gemm_blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias) {
+  if (g.a_type == DType::f64) return run<double, double>(g, a, b, c, bias);
+  if (g.a_type == DType::f32) return run<float, float>(g, a, b, c, bias);
+  if (g.c_type == DType::f32) return run<bfloat16, float>(g, a, b, c, bias);
+  run<bfloat16, bfloat16>(g, a, b, c, bias);
+}
+
+}  // namespace gfsa
