@@ -82,42 +82,52 @@ struct Square {
   }
 };
 
-// Packs `lanes` (at most kLanes) columns of an operand over `depth` steps of k, x[p * step + i], or rows of it,
-// x[i * step + p] (k_runs): out[p * kLanes + i]. Lanes that are missing are zeros.
+// Packs `lanes` columns of an operand over `depth` steps of k, x[p * step + i], or rows of it, x[i * step + p]
+// (k_runs), in strips of kLanes, the last one filled up with zeros: out[(i / kLanes * depth + p) * kLanes + i %
+// kLanes].
 template <class A, class In, int W, int kLanes>
-[[gnu::always_inline]] inline void pack_strip(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth,
-                                              A* out) {
-  const auto one_by_one = [&](int64_t p, int64_t first, int64_t end) {
+[[gnu::always_inline]] inline void pack(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth, A* out) {
+  const auto one_by_one = [&](A* to, int64_t p, int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
-      out[p * kLanes + i] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
+      to[i % kLanes] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
     }
   };
-  if (!k_runs) {
+  if (!k_runs) {  // rows are read whole, as memory likes it
     for (int64_t p = 0; p < depth; ++p) {
-      if (lanes < kLanes) {
-        one_by_one(p, 0, kLanes);
-        continue;
-      }
+      A* to = out + p * kLanes;
+      const In* from = x + p * step;
+      int64_t i = 0;
+      for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
 #pragma GCC unroll 32
-      for (int i = 0; i < kLanes; ++i) out[p * kLanes + i] = static_cast<A>(x[p * step + i]);
+        for (int j = 0; j < kLanes; ++j) to[j] = static_cast<A>(from[i + j]);
+      }
+      if (i < lanes) one_by_one(to, p, i, i + kLanes);
     }
     return;
   }
-  for (int64_t first = 0; first < kLanes; first += W) {
-    const int64_t end = std::min<int64_t>(first + W, kLanes);
-    int64_t p = 0;
-    for (; p + W <= depth; p += W) {
-      typename Register<A, W>::type rows[W];
+  constexpr int64_t kAhead = 256 / sizeof(In);  // so far that the next lines of W rows arrive in time
+  for (int64_t strip = 0; strip < lanes; strip += kLanes, out += kLanes * depth) {
+    for (int64_t first = 0; first < kLanes; first += W) {
+      const int64_t end = std::min<int64_t>(first + W, kLanes);
+      int64_t p = 0;
+      for (; p + W <= depth; p += W) {
+        typename Register<A, W>::type rows[W];
 #pragma GCC unroll 16
-      for (int i = 0; i < W; ++i) {
-        rows[i] = decltype(rows[i] + rows[i]){};
-        if (first + i < lanes) Square<A, W>::load(x + (first + i) * step + p, rows[i]);
+        for (int i = 0; i < W; ++i) {
+          rows[i] = decltype(rows[i] + rows[i]){};
+          if (strip + first + i >= lanes) continue;
+          const In* from = x + (strip + first + i) * step + p;
+          __builtin_prefetch(from + kAhead);
+          Square<A, W>::load(from, rows[i]);
+        }
+        Square<A, W>::transpose(rows);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+          std::memcpy(out + (p + i) * kLanes + first, &rows[i], static_cast<size_t>(end - first) * sizeof(A));
+        }
       }
-      Square<A, W>::transpose(rows);
-#pragma GCC unroll 16
-      for (int i = 0; i < W; ++i) std::memcpy(out + (p + i) * kLanes + first, &rows[i], (end - first) * sizeof(A));
+      for (; p < depth; ++p) one_by_one(out + p * kLanes, p, strip + first, strip + end);
     }
-    for (; p < depth; ++p) one_by_one(p, first, end);
   }
 }
 
@@ -143,6 +153,7 @@ class Blocked {
   static constexpr int64_t kBlockBytes = 256 << 10;          // of a packed block of A, for the second cache
   static constexpr int64_t kPanelDepth = 4096;               // of B's packed panel, which is shared
   static constexpr int64_t kPanel = (16 << 20) / sizeof(A);  // its elements
+  static constexpr int64_t kGroup = 8;                       // strips of B that a thread packs at a time
   static constexpr int64_t kPartColumns = 512;               // fewer are not worth packing A for once more
   static constexpr int64_t kLeastFlops = 4 << 20;            // fewer are not worth a team
 
@@ -188,12 +199,12 @@ class Blocked {
 
   void panel(int64_t j0, int64_t columns, int64_t p0, int64_t depth) {
     const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
-    share(strips, [&](int64_t s) {
-      const int64_t j = s * T::kColumns;
+    const int64_t groups = (strips + kGroup - 1) / kGroup;
+    share(groups, [&](int64_t group) {
+      const int64_t j = group * kGroup * T::kColumns, some = std::min(kGroup * T::kColumns, columns - j);
       within<isa>([&] {
-        pack_strip<A, In, T::kWidth, T::kColumns>(
-            g_.transpose_b ? b_ + (j0 + j) * g_.ldb + p0 : b_ + p0 * g_.ldb + j0 + j, g_.ldb, g_.transpose_b,
-            std::min<int64_t>(T::kColumns, columns - j), depth, packed_b_ + j * depth);
+        pack<A, In, T::kWidth, T::kColumns>(g_.transpose_b ? b_ + (j0 + j) * g_.ldb + p0 : b_ + p0 * g_.ldb + j0 + j,
+                                            g_.ldb, g_.transpose_b, some, depth, packed_b_ + j * depth);
       });
     });
     // Some tasks a thread; columns are shared out where there are few rows.
@@ -212,11 +223,8 @@ class Blocked {
     within<isa>([&] {
       for (int64_t q = 0; q < panel_depth; q += depth_) {
         const int64_t depth = std::min(depth_, panel_depth - q), p = p0 + q;
-        for (int64_t i = 0; i < rows; i += T::kRows) {
-          pack_strip<A, In, T::kWidth, T::kRows>(g_.transpose_a ? a_ + p * g_.lda + i0 + i : a_ + (i0 + i) * g_.lda + p,
-                                                 g_.lda, !g_.transpose_a, std::min<int64_t>(T::kRows, rows - i), depth,
-                                                 packed_a + i * depth);
-        }
+        pack<A, In, T::kWidth, T::kRows>(g_.transpose_a ? a_ + p * g_.lda + i0 : a_ + i0 * g_.lda + p, g_.lda,
+                                         !g_.transpose_a, rows, depth, packed_a);
         const Stage stage{p == 0, p + depth == g_.k};
         for (int64_t s = strip0; s < strip1; ++s) {
           const int64_t j = s * T::kColumns;
