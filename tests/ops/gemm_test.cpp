@@ -101,7 +101,7 @@ TEST(Gemm, FewRows) {
   for (int isa = 0; isa <= static_cast<int>(simd::supported()); ++isa) {
     simd::set_active(static_cast<simd::Isa>(isa));
     for (const Case c : {Case{1, 640, 64}, Case{2, 517, 77}, Case{3, 70, 483}, Case{7, 300, 130}, Case{8, 64, 512},
-                         Case{8, 1000, 71}, Case{9, 517, 77}}) {
+                         Case{8, 520, 71}, Case{17, 517, 77}, Case{33, 64, 520}}) {
       for (int flags = 0; flags < 8; ++flags) {
         const bool turned = flags & 1, accumulate = flags & 2, bias = flags & 4;
         check(c, DType::f32, DType::f32, false, turned, accumulate, bias, flags % 3);
@@ -113,7 +113,7 @@ TEST(Gemm, FewRows) {
 }
 
 TEST(Gemm, OfFewRowsEachHasTheSameBitsAmongAnyOthersAndForAnyThreads) {
-  constexpr int64_t kRows = 8, kN = 519, kK = 203;
+  constexpr int64_t kRows = 16, kN = 519, kK = 203;
   const int team = threads();
   for (const DType type : {DType::f32, DType::bf16}) {
     for (const bool turned : {false, true}) {
