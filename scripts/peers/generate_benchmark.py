@@ -23,12 +23,20 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WAYS = {"softmax": ["generate", "loop"], "gfsa": ["gfsa"]}
-ATTENTION = {"softmax": "attention=softmax", "gfsa": "attention={variant: gfsa, K: 4, wK_init: 0.1}"}
+ATTENTION = {"softmax": "attention=softmax", "gfsa": "attention={variant: gfsa, K: 4}"}
+# The folder's weights, and the same ones with the filter's beside them in its folder `gfsa`.
 MAKE_MODEL = """
-import sys, torch, transformers
+import pathlib, shutil, sys, safetensors.torch, torch, transformers
+folder = pathlib.Path(sys.argv[1])
 torch.manual_seed(0)
 config = transformers.GPT2Config(bos_token_id=0, eos_token_id=0)
-transformers.GPT2LMHeadModel(config).save_pretrained(sys.argv[1])
+transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+weights = safetensors.torch.load_file(folder / "model.safetensors")
+for i in range(config.n_layer):
+    weights[f"transformer.h.{i}.attn.gfsa.wK"] = torch.full([config.n_head], 0.1)
+(folder / "gfsa").mkdir()
+safetensors.torch.save_file(weights, folder / "gfsa" / "model.safetensors")
+shutil.copy(folder / "config.json", folder / "gfsa")
 """
 VOCABULARY = 50257
 
@@ -45,11 +53,13 @@ def write_tokenizer(folder):
     model = dict(type="WordLevel", vocab={f"t{i}": i for i in range(VOCABULARY)}, unk_token="t0")
     tokenizer = dict(version="1.0", truncation=None, padding=None, added_tokens=[], normalizer=None, pre_tokenizer=dict(type="WhitespaceSplit"),
                      post_processor=None, decoder=None, model=model)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    for place in (folder, folder / "gfsa"):
+        (place / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
 def ours(a, folder, prompts, dtype, attention):
-    command = [a.gfsa, folder / "model.safetensors", "--config", ROOT / "configs" / "benchmark" / "gpt2.yaml", ATTENTION[attention],
+    weights = (folder if attention == "softmax" else folder / "gfsa") / "model.safetensors"
+    command = [a.gfsa, weights, "--config", ROOT / "configs" / "benchmark" / "gpt2.yaml", ATTENTION[attention],
                f"precision={dtype}", f"threads={a.threads}", "--max-tokens", a.tokens, "--temperature", 0, "--output", folder / "ours.json"]
     for ids in prompts:
         command += ["--generate", " ".join(f"t{i}" for i in ids)]
