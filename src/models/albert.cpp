@@ -41,7 +41,8 @@ class AlbertConfig final : public FamilyConfig {
                     {"albert_xxlarge", 4096, 12, 64, 16384}},
         .own = {.activation = "gelu_tanh", .dropout = 0},
         .when_absent = {.width = 4096, .heads = 64, .mlp_width = 16384, .activation = "gelu_tanh", .dropout = 0},
-        .special = {{"pad_token_id", 0}, {"bos_token_id", 2}, {"eos_token_id", 3}}};
+        .special_tokens = "albert",
+        .assumed_tokens = {"pad", "bos", "eos"}};
     return f;
   }
   std::string architecture(TextHead head) const override {

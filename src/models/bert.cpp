@@ -78,7 +78,7 @@ class BertConfig final : public BertFamilyConfig {
                                       {"bert_tiny", 128, 2, 2, 512}},
                           .own = {},
                           .when_absent = {},
-                          .special = {{"pad_token_id", 0}}};
+                          .assumed_tokens = {"pad"}};
     return f;
   }
   std::string architecture(TextHead head) const override {

@@ -34,6 +34,7 @@ class Gpt2Config final : public FamilyConfig {
                           .own = {.positions = 1024, .eps = 1e-5, .activation = "gelu_tanh"},
                           .when_absent = {.mlp_width = 0, .positions = 1024, .eps = 1e-5, .activation = "gelu_tanh"},
                           .tokenizer = "byte_bpe",
+                          .special_tokens = "",
                           .width = "n_embd",
                           .depth = "n_layer",
                           .heads = "n_head",
@@ -43,7 +44,7 @@ class Gpt2Config final : public FamilyConfig {
                           .activation = "activation_function",
                           .dropout = "resid_pdrop",
                           .attention_dropout = "attn_pdrop",
-                          .special = {{"bos_token_id", 50256}, {"eos_token_id", 50256}}};
+                          .assumed_tokens = {"bos", "eos"}};
     return f;
   }
   std::string architecture(TextHead) const override { return "GPT2LMHeadModel"; }

@@ -5,8 +5,6 @@
 namespace gfsa {
 namespace {
 
-constexpr int64_t kPadding = 1;  // fairseq's id of <pad>, after which positions are counted
-
 class RobertaConfig final : public BertFamilyConfig {
  protected:
   const Family& family() const override {
@@ -16,8 +14,9 @@ class RobertaConfig final : public BertFamilyConfig {
                           .own = {.eps = 1e-5},
                           .when_absent = {},
                           .tokenizer = "byte_bpe",
-                          .position_offset = kPadding + 1,
-                          .special = {{"pad_token_id", kPadding}, {"bos_token_id", 0}, {"eos_token_id", 2}}};
+                          .special_tokens = "roberta",
+                          .padding = 1,  // fairseq's id of <pad>
+                          .assumed_tokens = {"pad", "bos", "eos"}};
     return f;
   }
   std::string architecture(TextHead head) const override {
@@ -34,11 +33,6 @@ class RobertaConfig final : public BertFamilyConfig {
             .other_heads = {"roberta.pooler.*", "pooler.*", "lm_head.decoder.*"}};
   }
   int64_t own_segments() const override { return 1; }
-  void take_more(ConfigJson& json) override {
-    BertFamilyConfig::take_more(json);
-    if (json.integer("pad_token_id", kPadding, 0, INT64_MAX) != kPadding)
-      json.refuse("pad_token_id", fmt::format("{}, after which RoBERTa counts positions", kPadding));
-  }
 };
 
 }  // namespace

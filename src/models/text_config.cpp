@@ -8,6 +8,8 @@ namespace {
 
 constexpr int64_t kMost = 1 << 20;
 
+std::string id_key(const std::string& role) { return role + "_token_id"; }
+
 }  // namespace
 
 const FamilyConfig::Preset& FamilyConfig::chosen_preset() const {
@@ -96,8 +98,8 @@ void FamilyConfig::take_config_json(const std::string& text, const std::string& 
   agree(json, f.mlp_width, "mlp_width", json.integer(f.mlp_width, usual_mlp, 1, kMost), mlp_width, &p.mlp_width);
   if (sizes().width % sizes().heads != 0)
     json.refuse(f.heads, fmt::format("a divisor of {}, {}", f.width, sizes().width));
-  const int64_t rows = json.integer(f.positions, absent.positions, f.position_offset + 1, 1 << 24);
-  agree(json, f.positions, "positions", rows - f.position_offset, positions);
+  const int64_t rows = json.integer(f.positions, absent.positions, position_offset() + 1, 1 << 24);
+  agree(json, f.positions, "positions", rows - position_offset(), positions);
   agree(json, f.eps, "eps", json.number(f.eps, absent.eps, 1e-30, 1), eps);
   agree(json, f.activation, "activation", take_activation(json, f.activation, absent.activation), activation);
   if (!dropout) dropout = json.number(f.dropout, absent.dropout, 0, 0.999);
@@ -108,14 +110,28 @@ void FamilyConfig::take_config_json(const std::string& text, const std::string& 
   } else if (tokens != 0) {
     vocabulary_size = tokens;
   }
-  for (const char* key : {"pad_token_id", "bos_token_id", "eos_token_id"}) {
-    if (json.has(key)) special_[key] = json.integer(key, 0, 0, 10'000'000);
+  for (const char* role : {"pad", "bos", "eos"}) {
+    if (json.has(id_key(role))) special_[role] = json.integer(id_key(role), 0, 0, 10'000'000);
   }
+  if (f.padding && special_.contains("pad") && special_["pad"] != *f.padding)
+    json.refuse(id_key("pad"), fmt::format("{}, after which {} counts positions", *f.padding, f.model_type));
   if (json.flag("is_decoder", false)) json.refuse("is_decoder", "false");
   if (json.flag("add_cross_attention", false)) json.refuse("add_cross_attention", "false");
   if (!json.flag("tie_word_embeddings", true)) json.refuse("tie_word_embeddings", "true");
   take_more(json);
   json.finish();
+}
+
+void FamilyConfig::set_special_ids(const std::map<std::string, int64_t>& ids) {
+  if (const auto padding = family().padding) {
+    const auto found = ids.find("pad");
+    if (found == ids.end() || found->second != *padding) {
+      bad_input("tokenizer: {}, but {} counts positions after the padding token's id, which must be {}",
+                found == ids.end() ? "has no padding token" : fmt::format("pads with the id {}", found->second),
+                family().model_type, *padding);
+    }
+  }
+  for (const auto& [role, id] : ids) special_[role] = id;
 }
 
 std::string FamilyConfig::config_json(TextHead head, int64_t classes, const AttentionConfig& attention) const {
@@ -129,7 +145,7 @@ std::string FamilyConfig::config_json(TextHead head, int64_t classes, const Atte
   j[f.depth] = n.depth;
   j[f.heads] = n.heads;
   j[f.mlp_width] = n.mlp_width;
-  j[f.positions] = n.positions + f.position_offset;
+  j[f.positions] = n.positions + position_offset();
   j[f.eps] = n.eps;
   j[f.activation] = transformers_name(n.activation);
   j[f.dropout] = n.dropout;
@@ -138,15 +154,11 @@ std::string FamilyConfig::config_json(TextHead head, int64_t classes, const Atte
   const Written more = write_more();
   for (const auto& [key, value] : more.integers) j[key] = value;
   for (const auto& [key, value] : more.numbers) j[key] = value;
-  auto special = f.special;
-  for (const auto& [key, id] : special_) special[key] = id;
-  for (const auto& [key, id] : special) {
-    if (id < vocabulary_size) {
-      j[key] = id;
-    } else {
-      j[key] = nullptr;
-    }
+  for (const char* role : f.assumed_tokens) j[id_key(role)] = nullptr;
+  for (const auto& [role, id] : special_) {
+    if (id < vocabulary_size) j[id_key(role)] = id;
   }
+  if (f.padding) j[id_key("pad")] = *f.padding;
   if (head == TextHead::classification) {
     // transformers counts the classes by their names.
     for (int64_t i = 0; i < classes; ++i) {

@@ -35,13 +35,16 @@ class FamilyConfig : public TextModelConfig {
   void describe(config::Schema& s) final;
   int64_t vocabulary() const final { return vocabulary_size; }
   void set_vocabulary(int64_t size) final { vocabulary_size = size; }
+  void set_special_ids(const std::map<std::string, int64_t>& ids) final;
   int64_t max_tokens() const final { return sizes().positions; }
   std::string tokenizer_kind() const final { return family().tokenizer; }
+  std::string special_tokens() const final { return family().special_tokens; }
   void take_config_json(const std::string& json, const std::string& source) final;
   std::string config_json(TextHead head, int64_t classes, const AttentionConfig& attention) const final;
 
   TextSizes sizes() const;
-  int64_t position_offset() const { return family().position_offset; }
+  // Rows of the position table in front of the first token's.
+  int64_t position_offset() const { return family().padding ? *family().padding + 1 : 0; }
   Activation resolved_activation() const { return parse_activation(sizes().activation); }
   Init init() const { return init_deviation > 0 ? normal(init_deviation) : zeros(); }
 
@@ -57,7 +60,9 @@ class FamilyConfig : public TextModelConfig {
     std::vector<Preset> presets;  // the first is the default
     TextSizes own;                // everything but the preset's four numbers
     TextSizes when_absent;        // what transformers takes where config.json says nothing
+    // Of a tokenizer that is trained for it (text_model.h).
     const char* tokenizer = "wordpiece";
+    const char* special_tokens = "bert";
     // config.json's keys: what encoders call them; a decoder has others.
     const char* width = "hidden_size";
     const char* depth = "num_hidden_layers";
@@ -68,8 +73,9 @@ class FamilyConfig : public TextModelConfig {
     const char* activation = "hidden_act";
     const char* dropout = "hidden_dropout_prob";
     const char* attention_dropout = "attention_probs_dropout_prob";
-    int64_t position_offset = 0;             // rows of the position table in front of the first token's
-    std::map<std::string, int64_t> special;  // "pad_token_id" and the like, where nothing else is known
+    std::optional<int64_t> padding = {};  // id of the padding token, if positions are counted from behind it
+    std::vector<const char*> assumed_tokens =
+        {};  // "pad", "bos", "eos": those that transformers assumes if nothing is said
   };
   virtual const Family& family() const = 0;
   virtual std::string architecture(TextHead head) const = 0;
@@ -96,7 +102,7 @@ class FamilyConfig : public TextModelConfig {
  private:
   const Preset& chosen_preset() const;
 
-  std::map<std::string, int64_t> special_;  // as config.json had them
+  std::map<std::string, int64_t> special_;  // ids of "pad", "bos", "eos": the tokenizer's, else config.json's
 };
 
 // Makes other programs' names of the parameters below `prefix` ("bert") readable: without the prefix, and with gamma

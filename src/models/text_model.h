@@ -4,6 +4,7 @@
 // (encoder.layer.3.attention.self.gfsa.wK).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -88,9 +89,15 @@ class TextModelConfig {
   virtual int64_t vocabulary() const = 0;
   // Called with the tokenizer's size where the YAML left it open (0). A model may have more ids than its tokenizer.
   virtual void set_vocabulary(int64_t size) = 0;
+  // The tokenizer's ids of "pad", "bos" and "eos", those that it has, as config.json is to name them. Bad input where
+  // the model needs others.
+  virtual void set_special_ids(const std::map<std::string, int64_t>& ids) = 0;
   virtual int64_t max_tokens() const = 0;  // that its position embeddings allow
   // What is trained where the YAML names no tokenizer: "wordpiece", "byte_bpe", ... (tokenizers/train.h).
   virtual std::string tokenizer_kind() const = 0;
+  // Whose special tokens a trained tokenizer gets, and with them what stands around texts: "bert", "roberta", ...; "":
+  // what running text needs (tokenizers/special_tokens.h).
+  virtual std::string special_tokens() const = 0;
 
   // Hugging Face's config.json: what it says becomes this object's values, whatever the YAML said of the architecture
   // is checked against it (bad input names both; dropout is the YAML's if given). `source` is the file's name for

@@ -1,5 +1,7 @@
 #include "tasks/text_setup.h"
 
+#include <map>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
@@ -23,7 +25,9 @@ void TokenizerConfig::describe(config::Schema& s) {
           "spiece.model. Empty: model.pretrained's, else one is trained from the training text.");
   s.field("kind", kind)
       .choices({"auto", "wordpiece", "byte_bpe", "word", "character", "byte"})
-      .doc("What is trained; auto: wordpiece for bert and albert, byte_bpe for roberta and gpt2.");
+      .doc(
+          "What is trained; auto: what the model's family uses. Special tokens, and what stands around texts, are the "
+          "family's, too.");
   s.field("vocabulary", vocabulary).positive().unit("tokens").doc("Size of a trained vocabulary, at most.");
   s.field("min_frequency", min_frequency).positive().doc("How often a pair or word must occur to become a token.");
   s.field("lowercase", lowercase)
@@ -83,6 +87,11 @@ void TextSetup::complete_model() {
     bad_input("model.vocabulary: is {}, expected at least {}, the size of the tokenizer (or leave it out)",
               config.vocabulary(), tokenizer_->size());
   }
+  std::map<std::string, int64_t> ids;
+  for (const char* role : {"pad", "bos", "eos"}) {
+    if (const auto id = tokenizer_->special_id(role)) ids[role] = *id;
+  }
+  config.set_special_ids(ids);
 }
 
 void TextSetup::prepare(const ForEachText& for_each_text) {
@@ -101,6 +110,7 @@ void TextSetup::prepare(const ForEachText& for_each_text) {
     tokenizers::TrainOptions options;
     options.kind = tokenizer_config_.kind;
     if (options.kind == "auto") options.kind = model_section_.config->tokenizer_kind();
+    options.special_tokens = model_section_.config->special_tokens();
     options.vocabulary = tokenizer_config_.vocabulary;
     options.min_frequency = tokenizer_config_.min_frequency;
     options.lowercase = tokenizer_config_.lowercase;

@@ -1,12 +1,12 @@
 #include "tokenizers/train.h"
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "tokenizers/pipeline.h"
+#include "tokenizers/special_tokens.h"
 #include "tokenizers/train_bpe.h"
 #include "tokenizers/unicode.h"
 
@@ -17,15 +17,6 @@ using ForEachText = std::function<void(const std::function<void(std::string_view
 using Counts = std::vector<std::pair<std::string, int64_t>>;
 
 const std::vector<std::string> kKinds = {"byte_bpe", "wordpiece", "word", "character", "byte"};
-constexpr const char* kUnknown = "<unk>";
-
-std::vector<std::string> usual_special_tokens(const std::string& kind) {
-  if (kind == "byte_bpe") return {"<|endoftext|>"};
-  if (kind == "wordpiece") return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-  if (kind == "word") return {kUnknown, "<eos>"};
-  if (kind == "character") return {kUnknown};
-  return {};
-}
 
 // How often each word is in the texts, normalized and cut as the tokenizer will do it.
 Counts count_words(const ForEachText& for_each_text, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer) {
@@ -44,9 +35,8 @@ Counts count_words(const ForEachText& for_each_text, const Normalizer& normalize
   return {counts.begin(), counts.end()};
 }
 
-Parts train_bpe(const ForEachText& for_each_text, const TrainOptions& options,
-                const std::vector<std::string>& special) {
-  BpeTraining training{options.vocabulary, options.min_frequency, special, {}, ""};
+Parts train_bpe(const ForEachText& for_each_text, const TrainOptions& options, const SpecialTokens& special) {
+  BpeTraining training{options.vocabulary, options.min_frequency, special.contents(), {}, ""};
   Parts parts;
   parts.pre_tokenizer = byte_level_pre_tokenizer(false, true, true);
   for (unsigned b = 0; b < 256; ++b) training.alphabet.push_back(char_of_byte(static_cast<unsigned char>(b)));
@@ -54,34 +44,28 @@ Parts train_bpe(const ForEachText& for_each_text, const TrainOptions& options,
   parts.model = bpe_model(Vocabulary::in_order(learned.tokens, "the trained tokenizer"), learned.merges, {},
                           [](size_t i) { return fmt::format("the trained tokenizer: merge {}", i); });
   parts.decoder = byte_level_decoder(true, true, true);
-  parts.post_processor = byte_level_processor(true, false, true);
+  parts.post_processor = special.post_processor(true);
   return parts;
 }
 
-Parts train_wordpiece(const ForEachText& for_each_text, const TrainOptions& options,
-                      const std::vector<std::string>& special) {
-  const auto need = [&](const std::string& token) {
-    const auto found = std::find(special.begin(), special.end(), token);
-    if (found == special.end()) bad_input("special_tokens: a wordpiece tokenizer needs '{}' among them", token);
-    return static_cast<int32_t>(found - special.begin());
-  };
-  const int32_t cls = need("[CLS]"), sep = need("[SEP]");
-  need("[UNK]");
+Parts train_wordpiece(const ForEachText& for_each_text, const TrainOptions& options, const SpecialTokens& special) {
   Parts parts;
   parts.normalizer = Normalizer({bert_normalizer(true, true, std::nullopt, options.lowercase)}, false);
   parts.pre_tokenizer = bert_pre_tokenizer();
   const LearnedBpe learned = learn_bpe(count_words(for_each_text, parts.normalizer, *parts.pre_tokenizer),
-                                       {options.vocabulary, options.min_frequency, special, {}, "##"});
+                                       {options.vocabulary, options.min_frequency, special.contents(), {}, "##"});
+  WordPieceOptions pieces;
+  pieces.unknown = special.content("unk");
   parts.model =
-      wordpiece_model(Vocabulary::in_order(learned.tokens, "the trained tokenizer"), {}, "the trained tokenizer");
+      wordpiece_model(Vocabulary::in_order(learned.tokens, "the trained tokenizer"), pieces, "the trained tokenizer");
   parts.decoder = wordpiece_decoder("##", true);
-  parts.post_processor = bert_template("[CLS]", cls, "[SEP]", sep);
+  parts.post_processor = special.post_processor(false);
   return parts;
 }
 
 // Words or characters: the most frequent ones, of equally frequent ones those that come first bytewise.
-Parts train_plain(const ForEachText& for_each_text, const TrainOptions& options,
-                  const std::vector<std::string>& special) {
+Parts train_plain(const ForEachText& for_each_text, const TrainOptions& options, const SpecialTokens& special_tokens) {
+  const std::vector<std::string> special = special_tokens.contents();
   const bool words = options.kind == "word";
   Parts parts;
   parts.pre_tokenizer = words ? whitespace_split() : split_characters();
@@ -97,30 +81,42 @@ Parts train_plain(const ForEachText& for_each_text, const TrainOptions& options,
   }
   if (!words) std::sort(tokens.begin(), tokens.end());  // UTF-8 sorts like code points
   tokens.insert(tokens.begin(), special.begin(), special.end());
-  parts.model = word_level_model(Vocabulary::in_order(std::move(tokens), "the trained tokenizer"), kUnknown);
+  parts.model =
+      word_level_model(Vocabulary::in_order(std::move(tokens), "the trained tokenizer"), special_tokens.content("unk"));
   if (!words) parts.decoder = fuse_decoder();
+  parts.post_processor = special_tokens.post_processor(false);
   return parts;
 }
 
 // The 256 bytes in order, behind the special tokens.
-Parts byte_tokenizer(const std::vector<std::string>& special) {
+Parts byte_tokenizer(const SpecialTokens& special) {
   Parts parts;
-  std::vector<std::string> tokens = special;
+  std::vector<std::string> tokens = special.contents();
   for (unsigned b = 0; b < 256; ++b) tokens.push_back(to_utf8(char_of_byte(static_cast<unsigned char>(b))));
   parts.pre_tokenizer = byte_level_pre_tokenizer(false, true, false);
-  parts.model = bpe_model(Vocabulary::in_order(std::move(tokens), "special_tokens"), {}, {},
+  parts.model = bpe_model(Vocabulary::in_order(std::move(tokens), "the trained tokenizer"), {}, {},
                           [](size_t) { return std::string(); });
   parts.decoder = byte_level_decoder(true, true, false);
+  parts.post_processor = special.post_processor(false);
   return parts;
 }
 
-void check(const TrainOptions& options, const std::vector<std::string>& special) {
+SpecialTokens checked(const TrainOptions& options) {
   ErrorList errors;
-  if (std::find(kKinds.begin(), kKinds.end(), options.kind) == kKinds.end()) {
-    errors.add(fmt::format("kind: '{}' is no kind of tokenizer; expected {}{}", options.kind, one_of(kKinds),
-                           did_you_mean(options.kind, kKinds)));
+  const auto require_one_of = [&](const char* key, const std::string& given, const std::vector<std::string>& known,
+                                  const char* what) {
+    if (std::find(known.begin(), known.end(), given) != known.end()) return true;
+    errors.add(
+        fmt::format("{}: '{}' is no {}; expected {}{}", key, given, what, one_of(known), did_you_mean(given, known)));
+    return false;
+  };
+  require_one_of("kind", options.kind, kKinds, "kind of tokenizer");
+  SpecialTokens special;
+  if (options.special_tokens.empty() ||
+      require_one_of("special_tokens", options.special_tokens, special_token_families(), "family of models")) {
+    special = special_tokens_of(options.special_tokens, options.kind);
   }
-  const auto specials = static_cast<int64_t>(special.size());
+  const auto specials = static_cast<int64_t>(special.tokens.size());
   const bool bytes = options.kind == "byte_bpe" || options.kind == "byte";
   const int64_t least = specials + (bytes ? 256 : 1);
   if (options.vocabulary < least || options.vocabulary > 100'000'000) {
@@ -129,38 +125,30 @@ void check(const TrainOptions& options, const std::vector<std::string>& special)
   }
   if (options.min_frequency < 1)
     errors.add(fmt::format("min_frequency: is {}, expected 1 or more", options.min_frequency));
-  std::set<std::string> seen;
-  for (const std::string& token : special) {
-    if (token.empty() || !is_valid_utf8(token)) errors.add("special_tokens: expected UTF-8 texts that are not empty");
-    if (!seen.insert(token).second) errors.add(fmt::format("special_tokens: '{}' stands there twice", token));
-  }
-  if ((options.kind == "word" || options.kind == "character") && !seen.contains(kUnknown)) {
-    errors.add(fmt::format("special_tokens: a {} tokenizer needs '{}' among them", options.kind, kUnknown));
-  }
   errors.throw_if_any();
+  return special;
 }
 
 }  // namespace
 
 std::shared_ptr<const Tokenizer> train_tokenizer(const ForEachText& for_each_text, const TrainOptions& options) {
-  const std::vector<std::string> special =
-      options.special_tokens.empty() ? usual_special_tokens(options.kind) : options.special_tokens;
-  check(options, special);
+  const SpecialTokens special = checked(options);
   Parts parts = options.kind == "byte_bpe"    ? train_bpe(for_each_text, options, special)
                 : options.kind == "wordpiece" ? train_wordpiece(for_each_text, options, special)
                 : options.kind == "byte"      ? byte_tokenizer(special)
                                               : train_plain(for_each_text, options, special);
-  for (const std::string& content : special) {
+  const bool plain = options.kind == "word" || options.kind == "character";
+  for (const SpecialTokens::Token& one : special.tokens) {
+    for (const std::string& role : one.roles) parts.roles[role] = one.content;
     // A word or character that is not known is written so in texts, and means just that.
-    if (content == kUnknown && (options.kind == "word" || options.kind == "character")) continue;
+    if (plain && one.roles == std::vector<std::string>{"unk"}) continue;
     AddedToken token;
-    token.content = content;
+    token.content = one.content;
+    token.lstrip = one.takes_space_before;
     token.normalized = false;
     token.special = true;
-    token.single_word = false;
     parts.added_tokens.push_back(token);
   }
-  add_usual_roles(parts.roles, *parts.model, parts.added_tokens);
   return make_tokenizer(std::move(parts), "the trained tokenizer");
 }
 

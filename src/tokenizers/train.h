@@ -1,14 +1,14 @@
 // train.h -- a tokenizer from text: WordPiece and byte-level BPE as Hugging Face's trainers make them, and the plain
-// vocabularies of small experiments.
+// vocabularies of small experiments. Special tokens and what stands around texts are a model family's
+// (special_tokens.h).
 //
 //   byte_bpe   GPT-2's words and bytes; ids: special tokens, the 256 bytes, merges. The same vocabulary and merges as
 //              BpeTrainer's with ByteLevel's alphabet
 //   wordpiece  BERT's normalizer and words; ids: special tokens, characters, characters behind "##", merges. Where
-//   pairs
-//              are equally frequent, WordPieceTrainer decides by a hash table's order, which changes from run to run;
-//              here the smaller ids win, and characters have theirs in the order of their code points
-//   word       words between white space, as they are written; ids: special tokens, then by frequency. Needs "<unk>"
-//   character  code points, in their order behind the special tokens, whatever min_frequency says. Needs "<unk>"
+//              pairs are equally frequent, WordPieceTrainer decides by a hash table's order, which changes from run to
+//              run; here the smaller ids win, and characters have theirs in the order of their code points
+//   word       words between white space, as they are written; ids: special tokens, then by frequency
+//   character  code points, in their order behind the special tokens, whatever min_frequency says
 //   byte       the 256 bytes in their order behind the special tokens; learns nothing
 #pragma once
 
@@ -17,7 +17,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tokenizers/tokenizer.h"
 
@@ -28,8 +27,8 @@ struct TrainOptions {
   int64_t vocabulary = 8192;      // at most; special tokens included
   int64_t min_frequency = 2;      // of a pair or word, 1 or more
   bool lowercase = false;         // wordpiece: as BERT's uncased models
-  // First ids, in this order. If empty: <|endoftext|>; [PAD] [UNK] [CLS] [SEP] [MASK]; <unk> <eos>; <unk>; none.
-  std::vector<std::string> special_tokens;
+  // "bert", "roberta", ...: whose special tokens it begins with and puts around texts; "": what running text needs.
+  std::string special_tokens;
 };
 
 // for_each_text calls its argument once a text, in order; it may be called several times and must then give the same.

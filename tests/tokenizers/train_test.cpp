@@ -122,7 +122,8 @@ TEST(Train, BytesAreTheirOwnIds) {
   ASSERT_EQ(e.ids.size(), all.size());
   for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(e.ids[i], static_cast<unsigned char>(all[i]));
   EXPECT_EQ(tokenizer->decode(e.ids), all);
-  EXPECT_EQ(train({"x"}, {"byte", 300, 1, false, {"<eos>"}})->encode("a<eos>").ids, (std::vector<int32_t>{'a' + 1, 0}));
+  EXPECT_EQ(train({"x"}, {"byte", 300, 1, false, "roberta"})->encode("a<mask>").ids,
+            (std::vector<int32_t>{0, 'a' + 5, 4, 2}));
 }
 
 TEST(Train, BadInput) {
@@ -134,10 +135,11 @@ TEST(Train, BadInput) {
       why({"byte_bpe", 200, 0, false, {}}),
       "vocabulary: is 200, expected 257 (special tokens and bytes) to 100,000,000\nmin_frequency: is 0, expected 1 or "
       "more");
-  EXPECT_EQ(why({"word", 10, 1, false, {"<a>", "<a>"}}),
-            "special_tokens: '<a>' stands there twice\nspecial_tokens: a word tokenizer needs '<unk>' among them");
-  EXPECT_EQ(why({"wordpiece", 100, 1, false, {"[UNK]", "[SEP]"}}),
-            "special_tokens: a wordpiece tokenizer needs '[CLS]' among them");
+  EXPECT_EQ(why({"byte_bpe", 260, 1, false, "roberta"}),
+            "vocabulary: is 260, expected 261 (special tokens and bytes) to 100,000,000");
+  EXPECT_EQ(why({"word", 10, 1, false, "robert"}),
+            "special_tokens: 'robert' is no family of models; expected albert, bert or roberta; did you mean "
+            "'roberta'?");
   EXPECT_EQ(why({"byte_bpe", 300, 1, false, {}}, {}), "there is no text to train a tokenizer on");
   EXPECT_EQ(why({"byte_bpe", 300, 1, false, {}}, {"fine", "not \xFF"}),
             "text 2 to train a tokenizer on: byte 4 (0xff) is not UTF-8");
