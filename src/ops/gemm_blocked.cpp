@@ -44,7 +44,7 @@ inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
 }
 
 // Where packed operands stand: one place a thread and kind, which only grows.
-enum class Kept : uint8_t { a, b, sums };
+enum class Kept : uint8_t { panel, block, sums };
 template <Kept kind, class A>
 A* kept_memory(int64_t elements) {
   thread_local std::vector<char> buffer;
@@ -151,10 +151,10 @@ class Blocked {
 
   static constexpr int64_t kDepth = 512;                     // of a packed block: a strip of A stays in the first cache
   static constexpr int64_t kBlockBytes = 256 << 10;          // of a packed block of A, for the second cache
-  static constexpr int64_t kPanelDepth = 4096;               // of B's packed panel, which is shared
+  static constexpr int64_t kPanelDepth = 4096;               // of a packed panel, which is shared
   static constexpr int64_t kPanel = (16 << 20) / sizeof(A);  // its elements
-  static constexpr int64_t kGroup = 8;                       // strips of B that a thread packs at a time
-  static constexpr int64_t kPartColumns = 512;               // fewer are not worth packing A for once more
+  static constexpr int64_t kLeastTiles = 3;                  // of a block of rows
+  static constexpr int64_t kGroup = 8;                       // strips that a thread packs at a time
   static constexpr int64_t kLeastFlops = 4 << 20;            // fewer are not worth a team
 
  public:
@@ -169,8 +169,7 @@ class Blocked {
     depth_ = piece(panel_depth_, kDepth, 1);
     team_ = omp_in_parallel() != 0 || g.m * g.n * g.k < kLeastFlops ? 1 : threads();
     tiles_ = (g.m + T::kRows - 1) / T::kRows;
-    const int64_t block_tiles = std::max<int64_t>(1, kBlockBytes / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows);
-    blocks_ = std::min(tiles_, whole((tiles_ + block_tiles - 1) / block_tiles, team_));
+    block_rows_ = std::max(kBlockBytes / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows, kLeastTiles) * T::kRows;
     if constexpr (kRounds) {
       if (g.k > depth_) sums_ = kept_memory<Kept::sums, A>(g.m * g.n), sums_step_ = g.n;
     } else {
@@ -178,11 +177,14 @@ class Blocked {
     }
   }
 
-  void run() {
-    packed_b_ = kept_memory<Kept::b, A>(panel_depth_ * panel_columns_);
-    for (int64_t j0 = 0; j0 < g_.n; j0 += panel_columns_) {
+  void run() const {
+    const bool by_rows = g_.m <= g_.n && tiles_ * T::kRows * panel_depth_ <= kPanel;
+    for (int64_t p0 = 0; by_rows && p0 < g_.k; p0 += panel_depth_) {
+      panel_of_rows(p0, std::min(panel_depth_, g_.k - p0));
+    }
+    for (int64_t j0 = 0; !by_rows && j0 < g_.n; j0 += panel_columns_) {
       for (int64_t p0 = 0; p0 < g_.k; p0 += panel_depth_) {
-        panel(j0, std::min(panel_columns_, g_.n - j0), p0, std::min(panel_depth_, g_.k - p0));
+        panel_of_columns(j0, std::min(panel_columns_, g_.n - j0), p0, std::min(panel_depth_, g_.k - p0));
       }
     }
   }
@@ -197,40 +199,74 @@ class Blocked {
     });
   }
 
-  void panel(int64_t j0, int64_t columns, int64_t p0, int64_t depth) {
-    const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
-    const int64_t groups = (strips + kGroup - 1) / kGroup;
-    share(groups, [&](int64_t group) {
-      const int64_t j = group * kGroup * T::kColumns, some = std::min(kGroup * T::kColumns, columns - j);
-      within<isa>([&] {
-        pack<A, In, T::kWidth, T::kColumns>(g_.transpose_b ? b_ + (j0 + j) * g_.ldb + p0 : b_ + p0 * g_.ldb + j0 + j,
-                                            g_.ldb, g_.transpose_b, some, depth, packed_b_ + j * depth);
-      });
+  const In* a_at(int64_t i, int64_t p) const { return g_.transpose_a ? a_ + p * g_.lda + i : a_ + i * g_.lda + p; }
+  const In* b_at(int64_t p, int64_t j) const { return g_.transpose_b ? b_ + j * g_.ldb + p : b_ + p * g_.ldb + j; }
+  void pack_a(int64_t i, int64_t rows, int64_t p, int64_t depth, A* to) const {
+    within<isa>([&] { pack<A, In, T::kWidth, T::kRows>(a_at(i, p), g_.lda, !g_.transpose_a, rows, depth, to); });
+  }
+  void pack_b(int64_t j, int64_t columns, int64_t p, int64_t depth, A* to) const {
+    within<isa>([&] { pack<A, In, T::kWidth, T::kColumns>(b_at(p, j), g_.ldb, g_.transpose_b, columns, depth, to); });
+  }
+
+  // All of A's rows are packed for all threads, columns of B by the thread that multiplies them: the larger operand is
+  // then read once from memory and never written there.
+  void panel_of_rows(int64_t p0, int64_t depth) const {
+    A* const packed_a = kept_memory<Kept::panel, A>(tiles_ * T::kRows * depth);
+    share((tiles_ + kGroup - 1) / kGroup, [&](int64_t group) {
+      const int64_t i = group * kGroup * T::kRows;
+      pack_a(i, std::min(kGroup * T::kRows, g_.m - i), p0, depth, packed_a + i * depth);
     });
-    // Some tasks a thread; columns are shared out where there are few rows.
-    const int64_t parts = std::clamp<int64_t>(4 * team_ / blocks_, 1, std::max<int64_t>(1, columns / kPartColumns));
-    share(blocks_ * parts, [&](int64_t task) {
-      const int64_t block = task / parts, part = task % parts;
-      const int64_t i0 = tiles_ * block / blocks_ * T::kRows, i1 = tiles_ * (block + 1) / blocks_ * T::kRows;
-      multiply(i0, std::min(i1, g_.m) - i0, j0, columns, strips * part / parts, strips * (part + 1) / parts, p0, depth);
+    const int64_t strips = (g_.n + T::kColumns - 1) / T::kColumns;
+    const int64_t group = std::clamp<int64_t>(strips / (8 * team_), 1, kGroup);
+    share((strips + group - 1) / group, [&](int64_t task) {
+      const int64_t j0 = task * group * T::kColumns, columns = std::min(group * T::kColumns, g_.n - j0);
+      A* const packed_b = kept_memory<Kept::block, A>(group * T::kColumns * depth_);
+      for (int64_t q = 0; q < depth; q += depth_) {
+        const int64_t now = std::min(depth_, depth - q);
+        pack_b(j0, columns, p0 + q, now, packed_b);
+        multiply({0, g_.m, packed_a + q * T::kRows, depth}, {j0, columns, packed_b, now}, p0 + q, now);
+      }
     });
   }
 
-  // Rows from i0 on, strips [strip0, strip1) of the panel.
-  void multiply(int64_t i0, int64_t rows, int64_t j0, int64_t columns, int64_t strip0, int64_t strip1, int64_t p0,
-                int64_t panel_depth) const {
-    A* const packed_a = kept_memory<Kept::a, A>(whole(rows, T::kRows) * depth_);
+  // The other way round: columns of B for all threads, blocks of rows of A by one.
+  void panel_of_columns(int64_t j0, int64_t columns, int64_t p0, int64_t depth) const {
+    const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
+    A* const packed_b = kept_memory<Kept::panel, A>(strips * T::kColumns * depth);
+    share((strips + kGroup - 1) / kGroup, [&](int64_t group) {
+      const int64_t j = group * kGroup * T::kColumns;
+      pack_b(j0 + j, std::min(kGroup * T::kColumns, columns - j), p0, depth, packed_b + j * depth);
+    });
+    const int64_t block = std::clamp(tiles_ / (4 * team_), kLeastTiles, block_rows_ / T::kRows);
+    const int64_t blocks = std::min(tiles_, whole((tiles_ + block - 1) / block, team_));
+    share(blocks, [&](int64_t task) {
+      const int64_t i0 = tiles_ * task / blocks * T::kRows, i1 = tiles_ * (task + 1) / blocks * T::kRows;
+      const int64_t rows = std::min(i1, g_.m) - i0;
+      A* const packed_a = kept_memory<Kept::block, A>((i1 - i0) * depth_);
+      for (int64_t q = 0; q < depth; q += depth_) {
+        const int64_t now = std::min(depth_, depth - q);
+        pack_a(i0, rows, p0 + q, now, packed_a);
+        multiply({i0, rows, packed_a, now}, {j0, columns, packed_b + q * T::kColumns, depth}, p0 + q, now);
+      }
+    });
+  }
+
+  // Some rows of A or columns of B, packed in strips that are `step` deep.
+  struct Packed {
+    int64_t first, count;
+    const A* strips;
+    int64_t step;
+  };
+  void multiply(const Packed& a, const Packed& b, int64_t p, int64_t depth) const {
+    const Stage stage{p == 0, p + depth == g_.k};
     within<isa>([&] {
-      for (int64_t q = 0; q < panel_depth; q += depth_) {
-        const int64_t depth = std::min(depth_, panel_depth - q), p = p0 + q;
-        pack<A, In, T::kWidth, T::kRows>(g_.transpose_a ? a_ + p * g_.lda + i0 : a_ + i0 * g_.lda + p, g_.lda,
-                                         !g_.transpose_a, rows, depth, packed_a);
-        const Stage stage{p == 0, p + depth == g_.k};
-        for (int64_t s = strip0; s < strip1; ++s) {
-          const int64_t j = s * T::kColumns;
-          for (int64_t i = 0; i < rows; i += T::kRows) {
-            tile(packed_a + i * depth, packed_b_ + j * panel_depth + q * T::kColumns, depth, i0 + i, j0 + j,
-                 std::min<int64_t>(T::kRows, rows - i), std::min<int64_t>(T::kColumns, columns - j), stage);
+      // A block of rows stays in the second cache for all columns.
+      for (int64_t i0 = 0; i0 < a.count; i0 += block_rows_) {
+        const int64_t i1 = std::min(i0 + block_rows_, a.count);
+        for (int64_t j = 0; j < b.count; j += T::kColumns) {
+          for (int64_t i = i0; i < i1; i += T::kRows) {
+            tile(a.strips + i * a.step, b.strips + j * b.step, depth, a.first + i, b.first + j,
+                 std::min<int64_t>(T::kRows, a.count - i), std::min<int64_t>(T::kColumns, b.count - j), stage);
           }
         }
       }
@@ -301,8 +337,7 @@ class Blocked {
   const In* b_;
   Out* c_;
   const A* bias_;
-  int64_t panel_depth_, panel_columns_, depth_, team_, tiles_, blocks_;
-  A* packed_b_ = nullptr;
+  int64_t panel_depth_, panel_columns_, depth_, team_, tiles_, block_rows_;
   A* sums_ =
       nullptr;  // what is summed so far: C itself, or a copy in the accumulator's type; null where one block is all
   int64_t sums_step_ = 0;

@@ -1,6 +1,8 @@
 // elementwise_update.h -- one pass over all segments with a rule of update_rules.h, on any device.
 #pragma once
 
+#include <atomic>
+
 #include "core/cpu/simd.h"
 #include "core/on_device.h"
 #include "optim/optimizer.h"
@@ -10,12 +12,16 @@
 
 namespace gfsa {
 
+// Whether all that came out is finite.
 template <class Rule, class T, class... State>
-inline void update_elements(const Rule rule, T factor, T limit, int64_t n, T* value, const T* grad, State*... state) {
-#pragma omp simd
+inline bool update_elements(const Rule rule, T factor, T limit, int64_t n, T* value, const T* grad, State*... state) {
+  T zero = 0;  // times a finite number stays zero
+#pragma omp simd reduction(+ : zero)
   for (int64_t i = 0; i < n; ++i) {
     value[i] = rule(value[i], update::scaled_gradient(grad[i], factor, limit), state[i]...);
+    zero += T(0) * value[i] + (T(0) + ... + (T(0) * state[i]));
   }
+  return zero == T(0);
 }
 
 template <class RuleOf>
@@ -33,13 +39,17 @@ void Optimizer::update_with(const char* op, const GradientScale& scale, const Ru
         using T = decltype(zero);
         T* value = values_.data<T>();
         const T* grad = grads_.data<T>();
+        std::atomic<bool> finite{true};
         for_each_segment(segments_, [&](int64_t, const Segment& s) {
           const auto rule = rule_of(zero, group_of(s));
           simd::run([&] {
-            update_elements(rule, T(scale.factor), T(scale.limit), s.count, value + s.begin, grad + s.begin,
-                            state.template data<T>() + s.begin...);
+            if (!update_elements(rule, T(scale.factor), T(scale.limit), s.count, value + s.begin, grad + s.begin,
+                                 state.template data<T>() + s.begin...)) {
+              finite = false;
+            }
           });
         });
+        seen_finite_ = finite;
       });
     } else {
       using Rule = decltype(rule_of(float{}, groups_[0]));

@@ -85,6 +85,7 @@ void Optimizer::begin_step(double lr) {
 }
 
 void Optimizer::apply_step(const GradientScale& scale) {
+  seen_finite_ = false;
   if (!std::isnan(scale.factor)) update(now_, scale);
 }
 

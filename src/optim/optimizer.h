@@ -59,6 +59,9 @@ class Optimizer {
   void begin_step(double lr);
   void apply_step(const GradientScale& scale);
   void end_step();
+  // Whether the last update has seen that all it left, values and state, is finite. False may also mean that it did not
+  // look: rules of whole parameters do not, nor do GPUs.
+  bool has_seen_finite() const { return seen_finite_; }
 
   const std::vector<ParameterGroup>& groups() const { return groups_; }
   int64_t steps() const { return *step_count(); }
@@ -127,6 +130,7 @@ class Optimizer {
   Tensor segment_table_;
   StepTable rules_;
   Step now_;                                           // since begin_step
+  bool seen_finite_ = false;
   std::vector<std::pair<std::string, Tensor>> state_;  // "step" first
 };
 

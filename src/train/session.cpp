@@ -156,8 +156,8 @@ void Session::update() {
   optimizer->apply_step(outcome_.clipped.scale);
   if (ema) ema->apply_update(outcome_.clipped.scale);
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
-  // not depend on when a signal asked for a checkpoint.
-  outcome_.flags = flag_state();
+  // not depend on when a signal asked for a checkpoint. Averages of finite numbers are finite.
+  outcome_.flags = optimizer->has_seen_finite() ? StateFlags() : flag_state();
 }
 
 double Session::normalizer_of(const std::vector<data::Batch>& batches) const {
@@ -298,6 +298,7 @@ Session::StateFlags Session::flag_state() const {
 }
 
 std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite_state(const StateFlags& state) const {
+  if (state.tensors.empty()) return std::nullopt;
   const auto flags = state.flags.to_vector<int32_t>();
   const auto bad = std::find(flags.begin(), flags.end(), 1);
   if (bad == flags.end()) return std::nullopt;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -151,6 +152,36 @@ TEST(OptimizerState, SgdOfALongParameter) {
   sgd.bind(*store).step(0.5);
   const auto values = store->flat_values().to_vector<double>();
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(values[i], expected[i], 1e-15) << i;
+}
+
+// Elementwise rules look at what they write, value and each state, wherever it stands.
+TEST(OptimizerState, SeesWhetherAllIsFinite) {
+  const auto inf = std::numeric_limits<float>::infinity();
+  for (const char* name : {"sgd", "adam", "adamw"}) {
+    const auto store = make_store({{"long", {20001}}, {"next", {3}}}, DType::f32);
+    OptimizerConfig config = optimizer_from(fmt::format("{{name: {}, lr: 0.1}}", name));
+    Optimizer& rule = config.bind(*store);
+    train(rule, *store, 0, 1);
+    EXPECT_TRUE(rule.has_seen_finite()) << name;
+    std::vector<Tensor> all{store->flat_values()};
+    for (const auto& [what, tensor] : rule.state()) {
+      if (tensor.dtype() == DType::f32) all.push_back(tensor);
+    }
+    for (const Tensor& tensor : all) {
+      for (const int64_t i : {int64_t{0}, int64_t{20000}, store->parameters()[1].offset + 2}) {
+        for (const float bad : {inf, -inf, std::numeric_limits<float>::quiet_NaN()}) {
+          const Tensor before = tensor.clone();
+          tensor.data<float>()[i] = bad;
+          train(rule, *store, 1, 2);
+          EXPECT_FALSE(rule.has_seen_finite()) << name << ", element " << i;
+          for (const Tensor& t : all) t.copy_from(Tensor::full(t.shape(), 0.5, t.dtype()));
+          tensor.copy_from(before);
+        }
+      }
+    }
+    train(rule, *store, 1, 2);
+    EXPECT_TRUE(rule.has_seen_finite()) << name;
+  }
 }
 
 TEST(OptimizerState, NamesAndSizes) {
