@@ -156,8 +156,8 @@ void Session::update() {
   optimizer->apply_step(outcome_.clipped.scale);
   if (ema) ema->apply_update(outcome_.clipped.scale);
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
-  // not depend on when a signal asked for a checkpoint. Averages of finite numbers are finite.
-  outcome_.flags = optimizer->has_seen_finite() ? StateFlags() : flag_state();
+  // not depend on when a signal asked for a checkpoint.
+  outcome_.flags = flag_state(optimizer->has_seen_finite());
 }
 
 double Session::normalizer_of(const std::vector<data::Batch>& batches) const {
@@ -283,13 +283,15 @@ std::vector<data::SkippedSample> Session::skipped() const {
   return loader_ ? loader_->skipped() : std::vector<data::SkippedSample>{};
 }
 
-Session::StateFlags Session::flag_state() const {
+Session::StateFlags Session::flag_state(bool only_averages) const {
   StateFlags state;
-  // Laid out as the flat buffers, or of a shape of its own.
-  for (const auto& [name, tensor] : optimizer->state()) {
-    if (is_floating(tensor.dtype())) state.tensors.emplace_back("optimizer state " + name, tensor);
+  if (!only_averages) {
+    // Laid out as the flat buffers, or of a shape of its own.
+    for (const auto& [name, tensor] : optimizer->state()) {
+      if (is_floating(tensor.dtype())) state.tensors.emplace_back("optimizer state " + name, tensor);
+    }
+    state.tensors.emplace_back("", store.flat_values());
   }
-  state.tensors.emplace_back("", store.flat_values());
   if (ema) state.tensors.emplace_back("ema", ema->flat());
   std::vector<Tensor> tensors;
   for (const auto& entry : state.tensors) tensors.push_back(entry.second);
@@ -319,7 +321,7 @@ std::optional<std::pair<NotFiniteTensor, std::string>> Session::first_not_finite
 }
 
 std::string Session::first_not_finite_tensor() const {
-  const auto bad = first_not_finite_state(flag_state());
+  const auto bad = first_not_finite_state(flag_state(false));
   return bad ? bad->first.name : "";
 }
 

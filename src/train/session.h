@@ -90,7 +90,7 @@ class Session {
   void queue_step(const std::vector<data::Batch>& batches);
   double normalizer_of(const std::vector<data::Batch>& batches) const;
   // Every floating tensor of the update's phase, state first, as values are made from it; and flags of those that are
-  // not finite, still on the device.
+  // not finite, still on the device. The optimizer may have looked already: then averages are left.
   struct StateFlags {
     std::vector<std::pair<std::string, Tensor>> tensors;
     Tensor flags;
@@ -100,7 +100,7 @@ class Session {
     ClipResult clipped;
     StateFlags flags;
   };
-  StateFlags flag_state() const;
+  StateFlags flag_state(bool only_averages) const;
   // The first that is not finite, and its parameter. Waits for the device.
   std::optional<std::pair<NotFiniteTensor, std::string>> first_not_finite_state(const StateFlags& state) const;
   // The next step's first batch, on its way to a GPU.
