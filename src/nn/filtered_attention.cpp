@@ -54,7 +54,8 @@ std::vector<std::pair<std::string, Tensor>> FilteredAttention::learned_coefficie
 
 double FilteredAttention::flops(int64_t tokens) const {
   const auto n = static_cast<double>(tokens), d = static_cast<double>(shape_.heads * shape_.head_size);
-  return 2 * n * n * d * static_cast<double>(1 + degree_);
+  const double pairs = shape_.causal ? n * (n + 1) / 2 : n * n;  // of a row and a key that it sees
+  return 2 * pairs * d * static_cast<double>(1 + degree_);
 }
 
 }  // namespace gfsa
