@@ -73,9 +73,10 @@ class FamilyConfig : public TextModelConfig {
     const char* activation = "hidden_act";
     const char* dropout = "hidden_dropout_prob";
     const char* attention_dropout = "attention_probs_dropout_prob";
-    std::optional<int64_t> padding = {};  // id of the padding token, if positions are counted from behind it
-    std::vector<const char*> assumed_tokens =
-        {};  // "pad", "bos", "eos": those that transformers assumes if nothing is said
+    // Id of the padding token, if positions are counted from behind it.
+    std::optional<int64_t> padding = {};
+    // "pad", "bos", "eos": those for which transformers has ids of its own where config.json says nothing.
+    std::vector<const char*> assumed_tokens = {};
   };
   virtual const Family& family() const = 0;
   virtual std::string architecture(TextHead head) const = 0;

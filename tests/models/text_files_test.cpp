@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "autograd/autograd.h"
@@ -250,6 +251,40 @@ TEST(TextModels, ConfigJsonFillsWhatTheYamlLeavesOpen) {
   const auto roberta = config_of("{name: roberta}");
   roberta->take_config_json(R"({"max_position_embeddings": 514})", "c");
   EXPECT_EQ(roberta->max_tokens(), 512);
+}
+
+// What the tokenizer has; null for what transformers would assume otherwise.
+TEST(TextModels, ConfigJsonHasTheTokenizersIds) {
+  const auto written = [](TextModelConfig& model) {
+    const auto json = nlohmann::json::parse(model.config_json(kMasked, 0, {}));
+    std::map<std::string, nlohmann::json> ids;
+    for (const char* key : {"pad_token_id", "bos_token_id", "eos_token_id"}) {
+      if (json.contains(key)) ids[key] = json.at(key);
+    }
+    return ids;
+  };
+  using Ids = std::map<std::string, nlohmann::json>;
+  const nlohmann::json none;
+  const auto bert = config_of(tiny("bert")), gpt2 = config_of(tiny("gpt2")), roberta = config_of(tiny("roberta"));
+  EXPECT_EQ(written(*bert), (Ids{{"pad_token_id", none}}));
+  EXPECT_EQ(written(*gpt2), (Ids{{"bos_token_id", none}, {"eos_token_id", none}}));
+  EXPECT_EQ(written(*roberta), (Ids{{"pad_token_id", 1}, {"bos_token_id", none}, {"eos_token_id", none}}));
+  bert->take_config_json(R"({"pad_token_id": 9, "num_attention_heads": 3, "hidden_size": 12, "num_hidden_layers": 2,
+                             "intermediate_size": 20, "vocab_size": 23, "max_position_embeddings": 9})",
+                         "c");
+  EXPECT_EQ(written(*bert), (Ids{{"pad_token_id", 9}}));
+  bert->set_special_ids({{"pad", 5}, {"eos", 6}});
+  gpt2->set_special_ids({{"eos", 7}});
+  roberta->set_special_ids({{"pad", 1}, {"bos", 3}, {"eos", 22}});
+  EXPECT_EQ(written(*bert), (Ids{{"pad_token_id", 5}, {"eos_token_id", 6}}));
+  EXPECT_EQ(written(*gpt2), (Ids{{"bos_token_id", none}, {"eos_token_id", 7}}));
+  EXPECT_EQ(written(*roberta), (Ids{{"pad_token_id", 1}, {"bos_token_id", 3}, {"eos_token_id", 22}}));
+  expect_error(
+      [&] {
+        roberta->set_special_ids({{"pad", 0}});
+      },
+      {"tokenizer: pads with the id 0, but roberta counts positions after the padding token's id", "1"});
+  expect_error([&] { roberta->set_special_ids({{"bos", 0}}); }, {"tokenizer: has no padding token"});
 }
 
 TEST(TextModels, HeadsThatAFamilyHas) {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "autograd/autograd.h"
 #include "tasks/text_classification.h"
@@ -144,13 +145,50 @@ TEST_F(TextTasks, TheReferencesGroupingTrains) {
 }
 
 TEST_F(TextTasks, AMaskedModelLearns) {
-  const auto run = start(kTinyGpt, {"task=masked_language_modelling", "model.name=bert", "tokenizer.kind=wordpiece",
-                                    "train.epochs=20", "train.accumulate=1"});
-  const double before = metric(evaluated(*run), "loss");
-  while (!run->session->finished()) run->session->step();
-  const auto metrics = evaluated(*run);
-  EXPECT_LT(metric(metrics, "loss"), 0.6 * before);
-  EXPECT_GT(metric(metrics, "accuracy"), 20);
+  for (const char* model : {"bert", "roberta"}) {
+    SCOPED_TRACE(model);
+    const auto run =
+        start(kTinyGpt, {"task=masked_language_modelling", std::string("model.name=") + model, "tokenizer.kind=auto",
+                         "tokenizer.vocabulary=400", "data.lines=strip", "train.epochs=60", "train.accumulate=1"});
+    const double before = metric(evaluated(*run), "loss");
+    while (!run->session->finished()) run->session->step();
+    const auto metrics = evaluated(*run);
+    EXPECT_LT(metric(metrics, "loss"), 0.5 * before);
+    EXPECT_GT(metric(metrics, "accuracy"), 25);
+  }
+}
+
+// Special tokens of the model's family, whatever kind of tokenizer is trained, and their ids in config.json.
+TEST_F(TextTasks, ATrainedTokenizerIsTheModelFamilys) {
+  struct Expected {
+    const char *model, *first;
+    nlohmann::json pad, bos, eos;
+  };
+  const nlohmann::json none;
+  for (const char* kind : {"auto", "wordpiece", "byte_bpe", "word", "character", "byte"}) {
+    for (const Expected& e : {Expected{"bert", "[CLS]", 0, none, none}, Expected{"roberta", "<s>", 1, 0, 2},
+                              Expected{"albert", "[CLS]", 0, 2, 3}}) {
+      SCOPED_TRACE(fmt::format("{} {}", kind, e.model));
+      const auto run = start(kTinyClassifier, {fmt::format("model.name={}", e.model), "tokenizer.vocabulary=300",
+                                               fmt::format("tokenizer.kind={}", kind)});
+      const auto& files = run->config.task->companions();
+      const auto config = nlohmann::json::parse(files.at("config.json"));
+      EXPECT_EQ(config.value("pad_token_id", none), e.pad);
+      EXPECT_EQ(config.value("bos_token_id", none), e.bos);
+      EXPECT_EQ(config.value("eos_token_id", none), e.eos);
+      run->config.task->show(*run->session->next_batches().data(), folder_ / "batch.txt");
+      EXPECT_THAT(Env::real().read(folder_ / "batch.txt"), HasSubstr(std::string("\t") + e.first));
+    }
+  }
+  const auto gpt = start(kTinyGpt);
+  const auto config = nlohmann::json::parse(gpt->config.task->companions().at("config.json"));
+  EXPECT_FALSE(config.contains("pad_token_id"));
+  EXPECT_EQ(config.at("bos_token_id"), 0);
+  EXPECT_EQ(config.at("eos_token_id"), 0);
+  const auto words = start(kTinyGpt, {"tokenizer.kind=word"});
+  const auto of_words = nlohmann::json::parse(words->config.task->companions().at("config.json"));
+  EXPECT_EQ(of_words.at("bos_token_id"), none);
+  EXPECT_EQ(of_words.at("eos_token_id"), 1);
 }
 
 TEST_F(TextTasks, GreedyTextIsTheFullForwardPassTokenByToken) {
@@ -228,8 +266,14 @@ TEST_F(TextTasks, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refused(kTinyClassifier, {"metric=spearman"}), HasSubstr("metric"));
   EXPECT_THAT(refused(kTinyClassifier, {"model.pretrained=nowhere"}),
               HasSubstr("model.pretrained: nowhere has no config.json"));
-  EXPECT_THAT(refused(kTinyGpt, {"task=masked_language_modelling", "model.name=bert", "tokenizer.kind=character"}),
+  const std::string path = "tokenizer.path=" GFSA_SOURCE_DIR "/tests/golden/tokenizers/";
+  EXPECT_THAT(refused(kTinyGpt, {"task=masked_language_modelling", "model.name=bert", path + "gpt2"}),
               HasSubstr("which masked language modelling needs"));
+  EXPECT_THAT(refused(kTinyClassifier, {"model.name=roberta", path + "gpt2"}),
+              HasSubstr("tokenizer: has no padding token, but roberta counts positions after the padding token's id, "
+                        "which must be 1"));
+  EXPECT_THAT(refused(kTinyClassifier, {"model.name=roberta", path + "bert"}),
+              HasSubstr("tokenizer: pads with the id 0, but roberta counts"));
   EXPECT_THAT(refused(kTinyGpt, {"data.block=64", "data.path=" + folder_ / "data/none"}), HasSubstr("does not exist"));
   EXPECT_THAT(refused(kTinyGpt, {"data.path=" + folder_ / "data/train.txt", "data.val_share=1e-9"}),
               HasSubstr("to cut the validation split off at"));

@@ -17,7 +17,6 @@ namespace gfsa {
 namespace {
 
 constexpr const char* kBase = "roberta_prelayernorm";
-constexpr int64_t kPadding = 1;  // RoBERTa's id of <pad>, behind which positions are counted
 
 // FamilyConfig has the keys of every language model and their names in config.json; `segments` is one more.
 class PrenormRobertaConfig final : public FamilyConfig {
@@ -36,8 +35,10 @@ class PrenormRobertaConfig final : public FamilyConfig {
                           .presets = {{"base", 768, 12, 12, 3072}, {"large", 1024, 24, 16, 4096}},
                           .own = {.eps = 1e-5},
                           .when_absent = {},
-                          .position_offset = kPadding + 1,
-                          .special = {{"pad_token_id", kPadding}, {"bos_token_id", 0}, {"eos_token_id", 2}}};
+                          .tokenizer = "byte_bpe",
+                          .special_tokens = "roberta",
+                          .padding = 1,  // RoBERTa's id of <pad>, behind which positions are counted
+                          .assumed_tokens = {"pad", "bos", "eos"}};
     return f;
   }
   std::string architecture(TextHead head) const override {
