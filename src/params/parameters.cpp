@@ -107,7 +107,8 @@ void ParameterStore::alias(const std::string& name, const std::string& other) {
   aliases_[other] = name;
 }
 
-void ParameterStore::materialize(uint64_t seed, DType dtype, Device device) {
+void ParameterStore::make_values(uint64_t seed, DType dtype, Device device,
+                                 const std::function<bool(const Parameter&)>& is_given) {
   int64_t total = 0;
   for (auto& p : parameters_) {
     p.offset = total;
@@ -115,12 +116,24 @@ void ParameterStore::materialize(uint64_t seed, DType dtype, Device device) {
   }
   // Drawn on the CPU, so that every device starts from the same numbers.
   const Tensor drawn = Tensor::zeros({total}, dtype);
-  for (const auto& p : parameters_) initialise(p, drawn.slice(0, p.offset, p.offset + p.shape.numel()), seed);
+  for (const auto& p : parameters_) {
+    if (!is_given(p)) initialise(p, drawn.slice(0, p.offset, p.offset + p.shape.numel()), seed);
+  }
   flat_values_ = drawn.to(device);
-  flat_grads_ = Tensor::zeros({total}, dtype, device);
+  for (auto& p : parameters_) {
+    p.value = flat_values_.slice(0, p.offset, p.offset + p.shape.numel()).view(p.shape);
+  }
+}
+
+void ParameterStore::materialize_values(const std::function<bool(const Parameter&)>& is_given, Device device) {
+  make_values(0, DType::f32, device, is_given);
+}
+
+void ParameterStore::materialize(uint64_t seed, DType dtype, Device device) {
+  make_values(seed, dtype, device, [](const Parameter&) { return false; });
+  flat_grads_ = Tensor::zeros(flat_values_.shape(), dtype, device);
   for (auto& p : parameters_) {
     const int64_t end = p.offset + p.shape.numel();
-    p.value = flat_values_.slice(0, p.offset, end).view(p.shape);
     p.grad_buffer = flat_grads_.slice(0, p.offset, end).view(p.shape);
     require_grad(p.value, p.grad_buffer);
   }

@@ -37,8 +37,8 @@ struct Parameter {
   std::string name;  // "blocks.3.attn.qkv.weight"
   Shape shape;
   Init init;
-  Tensor value;  // undefined before materialize(); a view of the flat buffer afterwards
-  Tensor grad_buffer;
+  Tensor value;        // undefined before materialize(); a view of the flat buffer afterwards
+  Tensor grad_buffer;  // undefined after materialize_values()
   int64_t offset = 0;  // elements, into the flat buffers
 };
 
@@ -69,6 +69,10 @@ class ParameterStore {
   // Allocates values and gradients (flat, every parameter 64-byte aligned, padding zero) and initialises from the
   // seed: the same numbers on every device. dtype f32 for training, f64 for exact comparisons (on the CPU).
   void materialize(uint64_t seed, DType dtype = DType::f32, Device device = {});
+  // For stored weights that are to be used, not trained: values alone, no gradients. Those of parameters that
+  // `is_given` are zeros until load() brings them, as to draw them takes longer than to read them; the others are drawn
+  // as by materialize(0).
+  void materialize_values(const std::function<bool(const Parameter&)>& is_given, Device device = {});
   bool materialized() const { return flat_values_.defined(); }
 
   const std::deque<Parameter>& parameters() const { return parameters_; }
@@ -94,6 +98,8 @@ class ParameterStore {
   void load(const std::map<std::string, Tensor>& tensors, const std::string& source) { load(tensors, source, {}); }
 
  private:
+  void make_values(uint64_t seed, DType dtype, Device device, const std::function<bool(const Parameter&)>& is_given);
+
   std::deque<Parameter> parameters_;
   std::map<std::string, Parameter*, std::less<>> by_name_;
   std::map<std::string, std::string> aliases_;  // other name -> name

@@ -67,7 +67,7 @@ TrainedModel::TrainedModel(const ModelChoice& choice, Env& env)
           : read_checkpoint(checkpoint_, env, [&](const auto& reader) { return reader.tensors(last_part(weights_)); });
   task().use_companions(companions(env), checkpoint_.empty() ? folder_of(weights_) : checkpoint_);
   task().build_model(store_, {tensors, weights_});
-  store_.materialize(0, DType::f32, config_.placement());
+  store_.materialize_values([&](const Parameter& p) { return tensors.contains(p.name); }, config_.placement());
   store_.load(tensors, weights_, task().load_options());
 }
 

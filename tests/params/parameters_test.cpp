@@ -108,6 +108,19 @@ TEST(Parameters, InitialValuesDependOnSeedAndNameOnly) {
   expect_close(*p, x, 1e-7, "beside another parameter");
 }
 
+TEST(Parameters, ValuesAloneAreDrawnWhereNoneAreGiven) {
+  Small drawn, some;
+  drawn.store.materialize(0);
+  some.store.materialize_values([](const Parameter& p) { return p.name == "blocks.3.weight"; });
+  for (const Parameter& p : some.store.parameters()) {
+    const bool given = p.name == "blocks.3.weight";
+    const auto expected = drawn.store.find(p.name)->value.to_vector<double>();
+    expect_close(p.value, given ? std::vector<double>(expected.size(), 0) : expected, 0, p.name);
+    EXPECT_FALSE(p.grad_buffer.defined()) << p.name;
+  }
+  EXPECT_FALSE(some.store.flat_grads().defined());
+}
+
 TEST(Parameters, GradientsLiveInTheFlatBuffer) {
   Small m;
   m.store.materialize(1);
