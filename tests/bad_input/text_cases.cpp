@@ -152,8 +152,13 @@ Cases text_cases() {
        "command line: data.shift: needs concatenation: stream"},
       {"an encoder for running text", corpus(kText, {"model.name=bert"}),
        "DIR/c.yaml:2:8: model: 'bert' has no causal head"},
-      {"characters without a mask", corpus(kText, {"task=masked_language_modelling", "model.name=bert"}),
-       "tokenizer: has no 'cls' token, which masked language modelling needs"},
+      {"a vocabulary without a mask",
+       [](const std::string& folder) {
+         write(folder + "/vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n");
+         corpus(kText,
+                {"task=masked_language_modelling", "model.name=bert", "tokenizer={path: DIR/vocab.txt}"})(folder);
+       },
+       "tokenizer: has no 'mask' token, which masked language modelling needs"},
   };
 }
 
