@@ -129,7 +129,7 @@ class Optimizer {
   std::vector<Segment> segments_;
   Tensor segment_table_;
   StepTable rules_;
-  Step now_;                                           // since begin_step
+  Step now_;  // since begin_step
   bool seen_finite_ = false;
   std::vector<std::pair<std::string, Tensor>> state_;  // "step" first
 };
