@@ -98,8 +98,9 @@ template <class A, class In, int W, int kLanes>
       const In* from = x + p * step;
       int64_t i = 0;
       for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
-#pragma GCC unroll 32
-        for (int j = 0; j < kLanes; ++j) to[j] = static_cast<A>(from[i + j]);
+        A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
+        for (int j = 0; j < kLanes; ++j) wide[j] = static_cast<A>(from[i + j]);
+        std::memcpy(to, wide, sizeof wide);
       }
       if (i < lanes) one_by_one(to, p, i, i + kLanes);
     }
