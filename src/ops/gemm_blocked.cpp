@@ -2,16 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/dtype.h"
+#include "ops/kept_memory.h"
 
 namespace gfsa {
 namespace {
@@ -43,17 +42,13 @@ inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
   return whole((n + pieces - 1) / pieces, unit);
 }
 
-// Where packed operands stand: one place a thread and kind, which only grows.
-enum class Kept : uint8_t { panel, block, sums };
-template <Kept kind, class A>
-A* kept_memory(int64_t elements) {
-  thread_local std::vector<char> buffer;
-  constexpr size_t kAlignment = 64;
-  const size_t bytes = static_cast<size_t>(elements) * sizeof(A) + kAlignment;
-  if (buffer.size() < bytes) buffer = std::vector<char>(bytes);
-  const auto address = reinterpret_cast<uintptr_t>(buffer.data());
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the next aligned address
-  return reinterpret_cast<A*>((address + kAlignment - 1) / kAlignment * kAlignment);
+// Where packed operands stand, and sums that C cannot hold.
+struct Panel {};
+struct Block {};
+struct Totals {};
+template <class Use, class A>
+A* kept(int64_t elements) {
+  return static_cast<A*>(kept_memory<Use>(static_cast<size_t>(elements) * sizeof(A)));
 }
 
 // W registers of W numbers, transposed: log W steps that exchange halves between pairs of registers.
@@ -172,7 +167,7 @@ class Blocked {
     tiles_ = (g.m + T::kRows - 1) / T::kRows;
     block_rows_ = std::max(kBlockBytes / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows, kLeastTiles) * T::kRows;
     if constexpr (kRounds) {
-      if (g.k > depth_) sums_ = kept_memory<Kept::sums, A>(g.m * g.n), sums_step_ = g.n;
+      if (g.k > depth_) sums_ = kept<Totals, A>(g.m * g.n), sums_step_ = g.n;
     } else {
       sums_ = c_, sums_step_ = g.ldc;
     }
@@ -212,7 +207,7 @@ class Blocked {
   // All of A's rows are packed for all threads, columns of B by the thread that multiplies them: the larger operand is
   // then read once from memory and never written there.
   void panel_of_rows(int64_t p0, int64_t depth) const {
-    A* const packed_a = kept_memory<Kept::panel, A>(tiles_ * T::kRows * depth);
+    A* const packed_a = kept<Panel, A>(tiles_ * T::kRows * depth);
     share((tiles_ + kGroup - 1) / kGroup, [&](int64_t group) {
       const int64_t i = group * kGroup * T::kRows;
       pack_a(i, std::min(kGroup * T::kRows, g_.m - i), p0, depth, packed_a + i * depth);
@@ -221,7 +216,7 @@ class Blocked {
     const int64_t group = std::clamp<int64_t>(strips / (8 * team_), 1, kGroup);
     share((strips + group - 1) / group, [&](int64_t task) {
       const int64_t j0 = task * group * T::kColumns, columns = std::min(group * T::kColumns, g_.n - j0);
-      A* const packed_b = kept_memory<Kept::block, A>(group * T::kColumns * depth_);
+      A* const packed_b = kept<Block, A>(group * T::kColumns * depth_);
       for (int64_t q = 0; q < depth; q += depth_) {
         const int64_t now = std::min(depth_, depth - q);
         pack_b(j0, columns, p0 + q, now, packed_b);
@@ -233,7 +228,7 @@ class Blocked {
   // The other way round: columns of B for all threads, blocks of rows of A by one.
   void panel_of_columns(int64_t j0, int64_t columns, int64_t p0, int64_t depth) const {
     const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
-    A* const packed_b = kept_memory<Kept::panel, A>(strips * T::kColumns * depth);
+    A* const packed_b = kept<Panel, A>(strips * T::kColumns * depth);
     share((strips + kGroup - 1) / kGroup, [&](int64_t group) {
       const int64_t j = group * kGroup * T::kColumns;
       pack_b(j0 + j, std::min(kGroup * T::kColumns, columns - j), p0, depth, packed_b + j * depth);
@@ -243,7 +238,7 @@ class Blocked {
     share(blocks, [&](int64_t task) {
       const int64_t i0 = tiles_ * task / blocks * T::kRows, i1 = tiles_ * (task + 1) / blocks * T::kRows;
       const int64_t rows = std::min(i1, g_.m) - i0;
-      A* const packed_a = kept_memory<Kept::block, A>((i1 - i0) * depth_);
+      A* const packed_a = kept<Block, A>((i1 - i0) * depth_);
       for (int64_t q = 0; q < depth; q += depth_) {
         const int64_t now = std::min(depth_, depth - q);
         pack_a(i0, rows, p0 + q, now, packed_a);

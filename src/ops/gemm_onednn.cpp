@@ -6,11 +6,11 @@
 #include <cstring>
 #include <new>
 #include <unordered_map>
-#include <vector>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/threads.h"
+#include "ops/kept_memory.h"
 
 namespace gfsa {
 namespace {
@@ -52,15 +52,8 @@ struct Prepared {
   memory a, b, c, bias, scratch;
 };
 
-// A scratchpad for each thread, shared by all its primitives: the same one may run on many threads at once.
-void* scratch_memory(size_t bytes) {
-  thread_local std::vector<char> buffer;
-  constexpr size_t kAlignment = 64;
-  if (buffer.size() < bytes + kAlignment) buffer.resize(bytes + kAlignment);
-  const auto address = reinterpret_cast<uintptr_t>(buffer.data());
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the next aligned address
-  return reinterpret_cast<void*>((address + kAlignment - 1) / kAlignment * kAlignment);
-}
+// The scratchpad of all of a thread's primitives: the same one may run on many threads at once.
+struct Scratchpad {};
 
 Prepared prepare(const Gemm& g, bool alone) {
   const memory::desc a({g.m, g.k}, onednn_type(g.a_type),
@@ -120,7 +113,7 @@ void gemm_onednn(const Gemm& g, bool alone, const void* a, const void* b, void* 
   p.a.set_data_handle(const_cast<void*>(a));
   p.b.set_data_handle(const_cast<void*>(b));
   p.c.set_data_handle(c);
-  p.scratch.set_data_handle(scratch_memory(p.scratch.get_desc().get_size()));
+  p.scratch.set_data_handle(kept_memory<Scratchpad>(p.scratch.get_desc().get_size()));
   // The C call: no allocation, which a map of arguments would cost at each tile.
   std::array<dnnl_exec_arg_t, 5> arguments{{{DNNL_ARG_SRC, p.a.get()},
                                             {DNNL_ARG_WEIGHTS, p.b.get()},

@@ -142,6 +142,31 @@ std::vector<double> plain_squared_relu(const std::vector<Array>& x) {
   return y;
 }
 
+// 40 steps on batches of `dataset`; the loss of each.
+template <class Forward>
+std::vector<double> train(ParameterStore& store, Optimizer& optimizer, double lr, data::BatchMaker& dataset,
+                          const data::BatchOrder& order, const Forward& forward) {
+  data::Loader loader(dataset, order, {});
+  std::vector<double> losses;
+  for (uint64_t step = 0; step < 40; ++step) {
+    const auto batch = loader.next();
+    if (!batch) {
+      ADD_FAILURE() << "no batch at step " << step;
+      return {0};
+    }
+    store.clear_grads();
+    ForwardContext context;
+    context.training = true;
+    context.step = step;
+    const Tensor loss = cross_entropy(forward(*batch, context), batch->at("labels"));
+    losses.push_back(loss.item());
+    backward(loss);
+    store.complete_grads();
+    optimizer.step(lr);
+  }
+  return losses;
+}
+
 TEST(AddingExamples, Op) {
   for (const Shape& shape : {Shape{}, Shape{0}, Shape{31}, Shape{4, 33}}) {
     check_op({.name = "squared_relu",
@@ -292,21 +317,9 @@ TEST(AddingExamples, TextModelAndDataTrainTogether) {
 
   data::TextDataset texts(source, *tokenizer, {.max_length = 12, .packed = true});
   const data::UniformOrder order({.samples = source->size(), .batch_size = 32, .seed = 1});
-  data::Loader loader(texts, order, {});
-  std::vector<double> losses;
-  for (uint64_t step = 0; step < 40; ++step) {
-    const auto batch = loader.next();
-    ASSERT_TRUE(batch);
-    store.clear_grads();
-    ForwardContext context;
-    context.training = true;
-    context.step = step;
-    const Tensor loss = cross_entropy(model->forward(tasks::text_inputs(*batch), context), batch->at("labels"));
-    losses.push_back(loss.item());
-    backward(loss);
-    store.complete_grads();
-    optimizer.step(5e-3);
-  }
+  const auto losses = train(
+      store, optimizer, 5e-3, texts, order,
+      [&](const data::Batch& batch, const ForwardContext& c) { return model->forward(tasks::text_inputs(batch), c); });
   EXPECT_LT(losses.back(), 0.2 * losses.front());
   const Tensor strength = store.find("roberta_prelayernorm.encoder.layer.0.attention.self.twicing.strength")->value;
   EXPECT_NE(strength.to_vector<double>(), (std::vector<double>{1, 1})) << "the filter was not trained";
@@ -331,21 +344,9 @@ TEST(AddingExamples, ThoseOfPicturesTrainTogether) {
   augment.flip = 0;
   data::ImageDataset pictures(source, augment, {});
   const data::UniformOrder order({.samples = source->size(), .batch_size = 32, .seed = 1});
-  data::Loader loader(pictures, order, {});
-  std::vector<double> losses;
-  for (uint64_t step = 0; step < 40; ++step) {
-    const auto batch = loader.next();
-    ASSERT_TRUE(batch);
-    store.clear_grads();
-    ForwardContext context;
-    context.training = true;
-    context.step = step;
-    const Tensor loss = cross_entropy(model->forward(batch->at("images"), context), batch->at("labels"));
-    losses.push_back(loss.item());
-    backward(loss);
-    store.complete_grads();
-    optimizer.step(optimizer.lr());
-  }
+  const auto losses =
+      train(store, optimizer, optimizer.lr(), pictures, order,
+            [&](const data::Batch& batch, const ForwardContext& c) { return model->forward(batch.at("images"), c); });
   EXPECT_NEAR(losses.front(), std::log(4), 0.2);
   EXPECT_LT(losses.back(), 0.5 * losses.front());
   const Tensor strength = store.find("blocks.0.attn.twicing.strength")->value;

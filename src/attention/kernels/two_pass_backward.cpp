@@ -124,6 +124,21 @@ class Backward {
     });
   }
 
+  // to = x^T from (+ to), for the block of a matrix [rows, width] and the block's own rows of `from`.
+  void add_to_keys(const RowBlock& block, const T* x, HeadRows<T> from, HeadRows<A> to, bool accumulate) const {
+    gemm_tile({.a_type = dtype_of<T>,
+               .c_type = dtype_of<A>,
+               .transpose_a = true,
+               .m = block.width,
+               .n = p_.head_size,
+               .k = block.rows,
+               .lda = blocks_.ld,
+               .ldb = from.step,
+               .ldc = to.step,
+               .accumulate = accumulate},
+              x, from.row(block.row0), to.data);
+  }
+
   // sum = M^T d; with `back` also dQ, dK and dbias. Blocks go from the last to the first: the last is the widest, so it
   // overwrites what the others add to.
   void sweep_blocks(const Head<T>& head, const Scratch& scratch, bool first_sweep, HeadRows<T> d, A* sum, bool back,
@@ -143,17 +158,7 @@ class Backward {
       A* const a = scratch.at<A>(a_) + blocks_.offset(i);
       T* const m = scratch.at<T>(m_) + blocks_.offset(i);
       if (first_sweep || !blocks_.kept) transition_block(p_, head, block, a, m, ld, scratch.at<float>(mask_));
-      gemm_tile({.a_type = t,
-                 .c_type = acc,
-                 .transpose_a = true,
-                 .m = block.width,
-                 .n = size,
-                 .k = block.rows,
-                 .lda = ld,
-                 .ldb = d.step,
-                 .ldc = size,
-                 .accumulate = !last_block},
-                m, d.row(block.row0), sum);
+      add_to_keys(block, m, d, HeadRows<A>{sum, size}, !last_block);
       if (!back) continue;
 
       A* const dm = scratch.at<A>(dm_);
@@ -187,19 +192,7 @@ class Backward {
                    .accumulate = to_.q.accumulate},
                   ds, head.k.data, dq.row(block.row0));
       }
-      if (to_.k.tensor) {
-        gemm_tile({.a_type = t,
-                   .c_type = acc,
-                   .transpose_a = true,
-                   .m = block.width,
-                   .n = size,
-                   .k = block.rows,
-                   .lda = ld,
-                   .ldb = head.q.step,
-                   .ldc = dk.step,
-                   .accumulate = dk_adds || !last_block},
-                  ds, head.q.row(block.row0), dk.data);
-      }
+      if (to_.k.tensor) add_to_keys(block, ds, head.q, dk, dk_adds || !last_block);
     }
     zero_rows(sum + widest * size, size, p_.keys - widest, size);
     if (!back || !to_.k.tensor) return;
