@@ -5,8 +5,8 @@
          [--batch 32] [--lr 2e-5] [--max-length 128] [--train-rows 0] [--threads 2]
 
 The recipe of configs/text/glue: AdamW without weight decay, learning rate linear to 0 without warm-up, no clipping, dynamic
-padding, evaluation on the whole dev set after each epoch. --train-rows N takes the first N rows of the training file
-(0: all). Prints one JSON line an epoch; `metric` is the task's: Matthews (CoLA), F1 (MRPC), Spearman (STS-B), else accuracy,
+padding, evaluation on the whole dev set after each epoch. --train-rows N takes N rows evenly spaced in the training file,
+the same that `data.limit` takes (0: all). Prints one JSON line an epoch; `metric` is the task's: Matthews (CoLA), F1 (MRPC), Spearman (STS-B), else accuracy,
 in percent.
 """
 import argparse
@@ -55,7 +55,8 @@ def main():
 
     folder = pathlib.Path(a.data) / a.task
     train, dev = rows_of(folder / "train.tsv", a.task), rows_of(folder / "dev.tsv", a.task)
-    train = train[:a.train_rows] if a.train_rows else train
+    if 0 < a.train_rows < len(train):
+        train = [train[i * len(train) // a.train_rows] for i in range(a.train_rows)]
     regression = a.task == "STS-B"
     names = sorted({row[2] for row in train})
     label_of = (lambda s: float(s)) if regression else (lambda s: names.index(s))
