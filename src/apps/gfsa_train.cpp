@@ -16,6 +16,7 @@
 #include "train/config_files.h"
 #include "train/device_table.h"
 #include "train/dry_run.h"
+#include "train/profile.h"
 #include "train/run_directory.h"
 #include "train/trainer.h"
 
@@ -27,7 +28,7 @@ struct Arguments {
   std::string config, resume, seeds, help_key, show_batch;
   std::vector<std::string> overrides;
   bool dry_run = false, print_config = false, devices = false;
-  int benchmark = 0;
+  int benchmark = 0, profile = 0;
   CLI::Option *resume_option = nullptr, *help_option = nullptr;
 };
 
@@ -44,6 +45,7 @@ constexpr const char* kFooter = R"(Examples:
   gfsa-train --resume runs/vit_gfsa                               go on where it stopped, bit for bit
   gfsa-train --resume runs/vit_gfsa train.epochs=20               go on for longer
   gfsa-train --config vit_gfsa.yaml --seeds 0,1,2                 three runs, in runs/vit_gfsa/seed-0, seed-1, seed-2
+  gfsa-train --config vit_gfsa.yaml --profile 5                   where a step's time goes; in runs/vit_gfsa/profile.md
   gfsa-train --help-config optimizer.lr                           what a key means
   gfsa-train --devices                                            what `device` can be here, and why not
 
@@ -77,6 +79,13 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--benchmark", a.benchmark, "Time N training steps on one batch and print JSON")
       ->type_name("N")
       ->check(CLI::Range(1, 1'000'000).description(""));
+  app.add_option(
+         "--profile", a.profile,
+         "Train two steps, record the next N, write run_dir/profile.md (time, FLOP/s and bytes/s by op, against "
+         "what this machine can do) and run_dir/profile.json (a trace for ui.perfetto.dev), and stop; leaves no "
+         "run behind")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1'000).description(""));
 }
 
 // `--resume seed=1`: a folder is meant to stand there, but an override does.
@@ -102,8 +111,11 @@ std::string config_file(const Arguments& a) {
 
 // With --seeds, and with --resume of a folder that such runs are in.
 int run_seeds(const Arguments& a) {
-  const char* other = a.print_config ? "--print-config" : a.benchmark > 0 ? "--benchmark" : "--show-batch";
-  if (a.print_config || a.benchmark > 0 || !a.show_batch.empty()) {
+  const char* other = a.print_config    ? "--print-config"
+                      : a.benchmark > 0 ? "--benchmark"
+                      : a.profile > 0   ? "--profile"
+                                        : "--show-batch";
+  if (a.print_config || a.benchmark > 0 || a.profile > 0 || !a.show_batch.empty()) {
     bad_input("{} is of one run; leave out --seeds", other);
   }
   for (const auto& word : a.overrides) {
@@ -119,6 +131,18 @@ int run_seeds(const Arguments& a) {
   return tasks::train_seeds(request);
 }
 
+// --profile trains, so it stands beside no option that does something else.
+void require_profile_alone(const Arguments& a) {
+  if (a.profile == 0) return;
+  if (a.resume_option->count() > 0) bad_input("--profile starts from the initial weights; leave out --resume");
+  const char* other = a.dry_run               ? "--dry-run"
+                      : a.benchmark > 0       ? "--benchmark"
+                      : !a.show_batch.empty() ? "--show-batch"
+                      : a.print_config        ? "--print-config"
+                                              : nullptr;
+  if (other != nullptr) bad_input("--profile and {}: leave one of the two out", other);
+}
+
 int show(const std::string& text) {
   std::fputs(text.c_str(), stdout);
   return kExitDone;
@@ -131,6 +155,7 @@ int run(Arguments a) {
     return show(a.help_key.empty() ? config::help(config) : config::help(config, a.help_key));
   if (a.devices) return show(train::device_table());
   if (!a.seeds.empty() || (!a.resume.empty() && tasks::holds_seed_runs(a.resume))) return run_seeds(a);
+  require_profile_alone(a);
   const auto resolved = config::load(config, config_file(a), a.overrides);
   if (!a.resume.empty()) {
     config.run_dir = a.resume;
@@ -141,6 +166,7 @@ int run(Arguments a) {
   train::apply_machine_settings(config, resolved);
   if (a.benchmark > 0) return train::run_benchmark(config, a.benchmark);
   if (a.dry_run) return train::dry_run(config);
+  if (a.profile > 0) return train::run_profile(config, a.profile);
   if (!a.show_batch.empty()) return train::show_batch(config, a.show_batch);
   return train::run_training(config, config::print_config(config), a.resume_option->count() > 0);
 }

@@ -9,6 +9,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 
 namespace gfsa {
 namespace {
@@ -147,6 +148,7 @@ Tensor sum_over_batch(const std::vector<double>& parts, const Problem& p, DType 
 }  // namespace
 
 Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
+  const OpRange range("attention");
   const auto problem = make_problem(in, options);
   const AttentionCase attention_case{problem->q.device().type, in.coefficients.defined(), options.dropout,
                                      options.dropout_order, problem->head_size};

@@ -6,6 +6,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 
 namespace gfsa {
 namespace {
@@ -67,6 +68,7 @@ void CoefficientKernels<DeviceType::cpu>::backward(const CoefficientMap& map, co
 
 Tensor coefficient_table(const std::vector<Tensor>& parameters, const std::vector<double>& constant,
                          const std::vector<std::vector<double>>& weights) {
+  const OpRange range("coefficient_table");
   Expect e("coefficient_table");
   e.that(!parameters.empty() && parameters.size() == weights.size(), "{} parameters for {} rows of weights",
          parameters.size(), weights.size());

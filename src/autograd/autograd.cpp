@@ -1,9 +1,11 @@
 #include "autograd/autograd.h"
 
+#include <cstring>
 #include <utility>
 
 #include "autograd/observer.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "core/tensor_kernels.h"
 
 namespace gfsa {
@@ -14,6 +16,8 @@ struct Node {
   std::shared_ptr<GradSlot> output;
   std::vector<std::shared_ptr<GradSlot>> inputs;
   Backward backward;
+  int64_t range = -1;        // of the forward in a profile
+  uint64_t input_bytes = 0;  // where there is a profile
 };
 
 thread_local std::vector<Node> tape;
@@ -32,6 +36,33 @@ void own(GradSlot& slot) {
   if (!fixed && (!slot.grad.is_unique() || !slot.grad.is_contiguous())) slot.grad = slot.grad.clone();
 }
 
+uint64_t bytes_of(const std::vector<Tensor>& tensors) {
+  uint64_t bytes = 0;
+  for (const Tensor& t : tensors) bytes += t ? t.bytes() : 0;
+  return bytes;
+}
+
+// The op's forward in a profile: what it reads and writes. A view moves nothing.
+void note_forward(const char* op, const Tensor& y, const std::vector<Tensor>& inputs) {
+  if (std::strcmp(profile::innermost_name(), op) != 0) {
+    fail("{}: records outside of its OpRange (core/profile.h)", op);
+  }
+  bool is_view = false;
+  for (const Tensor& x : inputs) {
+    if (!x) continue;
+    is_view = is_view || y.shares_storage_with(x);
+    if (x.slot() && x.slot()->is_leaf) profile::note_parameter(x.slot().get());
+  }
+  profile::note_operands(is_view ? 0 : y.bytes() + bytes_of(inputs));
+}
+
+// The same of its backward: dy, what forward read, and the gradients.
+void note_backward(uint64_t dy_bytes, const Node& node) {
+  uint64_t bytes = dy_bytes + node.input_bytes;
+  for (const auto& slot : node.inputs) bytes += slot && slot->grad.defined() ? slot->grad.bytes() : 0;
+  profile::note_operands(bytes);
+}
+
 // Walks this thread's tape from its end down to `first`, running what has a gradient.
 void run_tape(size_t first) {
   while (tape.size() > first) {
@@ -39,8 +70,11 @@ void run_tape(size_t first) {
     tape.pop_back();
     Tensor dy = std::exchange(node.output->grad, {});
     if (!dy.defined()) continue;
+    const ProfileRange range(node.op, profile::Kind::backward, node.range);
+    const uint64_t dy_bytes = dy.bytes();
     GradOut out(node.inputs);
     node.backward(std::move(dy), out);
+    if (range.is_open()) note_backward(dy_bytes, node);
     if (observers.empty()) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i] || !node.inputs[i]->grad.defined()) continue;
@@ -92,8 +126,10 @@ void GradOut::give(size_t i, Tensor gradient) {
   }
   if (slot.grad.defined()) {
     own(slot);
+    profile::add_bytes(3 * gradient.bytes());
     add_in_place(slot.grad, gradient.contiguous());
   } else if (slot.buffer.defined()) {
+    profile::add_bytes(2 * gradient.bytes());
     slot.buffer.copy_from(gradient);
     slot.grad = slot.buffer;
   } else {
@@ -104,6 +140,8 @@ void GradOut::give(size_t i, Tensor gradient) {
 Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backward backward) {
   y.set_slot(nullptr);
   for (TapeObserver* observer : observers) observer->forward(op, y, inputs);
+  const bool profiled = profile::is_on();
+  if (profiled) note_forward(op, y, inputs);
   if (!recording) return y;
   std::vector<std::shared_ptr<GradSlot>> slots;
   bool wanted = false;
@@ -115,6 +153,7 @@ Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, Backw
   auto output = std::make_shared<GradSlot>(y, false);
   y.set_slot(output);
   tape.push_back({op, std::move(output), std::move(slots), std::move(backward)});
+  if (profiled) tape.back().range = profile::innermost(), tape.back().input_bytes = bytes_of(inputs);
   return y;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autograd/autograd.h"
+#include "core/profile.h"
 #include "params/parameters.h"
 
 namespace gfsa {
@@ -26,8 +27,12 @@ std::vector<Block> make_stack(const Scope& s, int64_t depth, const Args&... args
 // are copied for that, the block is not.
 template <class Block, class... Args>
 Tensor run_block(bool recompute, const Block& block, const Tensor& x, const Args&... args) {
-  if (!recompute) return block.forward(x, args...);
-  return checkpoint([&block, args...](const std::vector<Tensor>& in) { return block.forward(in[0], args...); }, {x});
+  const auto forward = [&block](const Tensor& in, const Args&... given) {
+    const ProfileRange range("block", profile::Kind::module);
+    return block.forward(in, given...);
+  };
+  if (!recompute) return forward(x, args...);
+  return checkpoint([forward, args...](const std::vector<Tensor>& in) { return forward(in[0], args...); }, {x});
 }
 
 // The filter's learned parameters in all blocks, by their names in the store. attention: the blocks' member.

@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/profile.h"
 #include "ops/pointwise.h"
 
 namespace gfsa {
@@ -43,6 +44,7 @@ std::string_view name_of(Activation activation) {
 
 Tensor activation(Activation kind, const Tensor& x) {
   if (kind == Activation::none) return x;
+  const OpRange range(name_of(kind).data());
   Expect(name_of(kind).data()).floating("x", x);
   const Tensor input = x.detach().contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());

@@ -2,12 +2,14 @@
 
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/profile.h"
 #include "ops/functions.h"
 #include "ops/pointwise.h"
 
 namespace gfsa {
 
 Tensor clip(const Tensor& x, double low, double high) {
+  const OpRange range("clip");
   Expect("clip").floating("x", x).that(low <= high, "low is {}, above high {}", low, high);
   const Tensor input = x.detach().contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());

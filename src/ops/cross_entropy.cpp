@@ -11,6 +11,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/cross_entropy_kernels.h"
 #include "ops/lanes.h"
 
@@ -211,6 +212,7 @@ void CrossEntropyKernels<DeviceType::cpu>::backward(const Problem& p, const Tens
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options) {
+  const OpRange range("cross_entropy");
   const Problem p = make_problem("cross_entropy", logits, targets, options);
   const Forward f = run_forward("cross_entropy", p);
   const Tensor factor = Tensor::empty({1}, DType::f64, logits.device());

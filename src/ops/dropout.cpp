@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/pointwise.h"
 
 namespace gfsa {
@@ -115,11 +116,13 @@ Tensor drop(const char* op, Apply apply, const Tensor& x, double p, const Random
   check(op, x, p);
   if (p == 0 || !training) return x;
   Expect(op).that(x.rank() > 0, "x is a scalar, expected samples in dimension 0");
+  const OpRange range(op);
   const auto share = static_cast<float>(p);
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
   apply(x.contiguous(), y, share, key, sample0);
   return record(op, y, {x}, [apply, share, key, sample0](Tensor dy, GradOut& out) {
     const Tensor dx = reuse_or_empty(dy);
+    profile::set_bytes(2 * dx.bytes());
     apply(dy, dx, share, key, sample0);
     out.give(0, dx);
   });

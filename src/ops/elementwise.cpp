@@ -3,6 +3,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/functions.h"
 #include "ops/pointwise.h"
 #include "ops/reduce.h"
@@ -70,6 +71,7 @@ Tensor applied(const char* op, const Tensor& x, const F& f) {
 enum class Saves { input, result };
 template <class F, class G>
 Tensor unary(const char* op, const Tensor& x, Saves saves, const F& f, const G& slope) {
+  const OpRange range(op);
   const Tensor y = applied(op, x, f);
   return record(op, y, {x}, [op, saved = saves == Saves::input ? x.detach() : y, slope](Tensor dy, GradOut& out) {
     const Tensor dx = reuse_or_empty(dy);
@@ -81,8 +83,10 @@ Tensor unary(const char* op, const Tensor& x, Saves saves, const F& f, const G& 
 // y = f(x), dx = slope(dy)
 template <class F, class G>
 Tensor linear_unary(const char* op, const Tensor& x, const F& f, const G& slope) {
+  const OpRange range(op);
   return record(op, applied(op, x, f), {x}, [op, slope](Tensor dy, GradOut& out) {
     const Tensor dx = reuse_or_empty(dy);
+    profile::set_bytes(2 * dx.bytes());
     apply(op, dx, dy, slope);
     out.give(0, dx);
   });
@@ -91,6 +95,7 @@ Tensor linear_unary(const char* op, const Tensor& x, const F& f, const G& slope)
 }  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
+  const OpRange range("add");
   check_pair("add", a, b, true);
   const Shape shape = broadcast("add", a.shape(), b.shape());
   const Tensor y = Tensor::empty(shape, a.dtype() == DType::bf16 ? b.dtype() : a.dtype(), a.device());
@@ -103,12 +108,14 @@ Tensor add(const Tensor& a, const Tensor& b) {
   }
   return record("add", y, {a, b},
                 [sa = a.shape(), sb = b.shape(), ta = a.dtype(), tb = b.dtype()](Tensor dy, GradOut& out) {
+                  if (sa == sb && ta == tb) profile::set_bytes(0);
                   if (out.wants(0)) give_summed(out, 0, dy, sa, ta);
                   if (out.wants(1)) give_summed(out, 1, dy, sb, tb);
                 });
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
+  const OpRange range("sub");
   const Tensor y = combine("sub", a, b, Subtract{});
   return record("sub", y, {a, b}, [sa = a.shape(), sb = b.shape()](Tensor dy, GradOut& out) {
     if (out.wants(0)) give_summed(out, 0, dy, sa, dy.dtype());
@@ -120,6 +127,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
+  const OpRange range("mul");
   const Tensor y = combine("mul", a, b, Multiply{});
   const Tensor a_saved = requires_grad(b) ? a.detach() : Tensor(), b_saved = requires_grad(a) ? b.detach() : Tensor();
   return record("mul", y, {a, b}, [a_saved, b_saved, sa = a.shape(), sb = b.shape()](Tensor dy, GradOut& out) {
@@ -137,6 +145,7 @@ Tensor mul(const Tensor& a, const Tensor& b) {
 }
 
 Tensor div(const Tensor& a, const Tensor& b) {
+  const OpRange range("div");
   const Tensor y = combine("div", a, b, Divide{});
   const Tensor a_saved = requires_grad(b) ? a.detach() : Tensor(), b_saved = b.detach();
   return record("div", y, {a, b}, [a_saved, b_saved, sa = a.shape(), sb = b.shape()](Tensor dy, GradOut& out) {
@@ -157,6 +166,7 @@ Tensor div(const Tensor& a, const Tensor& b) {
 }
 
 Tensor where(const Tensor& mask, const Tensor& a, const Tensor& b) {
+  const OpRange range("where");
   check_pair("where", a, b, false);
   Expect("where")
       .that(mask.defined(), "mask is missing")
@@ -202,6 +212,7 @@ Tensor residual_scale(const Tensor& x, const Tensor& y, const Tensor& gamma) {
   e.shape("x", x, "... C").shape("y", y, "... C").optional("gamma", gamma, "C").floating("x", x);
   e.dtype("y", y, {x.dtype(), DType::bf16}).same_device("y", y, x).same_device("gamma", gamma, x);
   if (!gamma.defined() && (y.dtype() == x.dtype() || x.dtype() == DType::f32)) return add(x, y);
+  const OpRange range("residual_scale");
   const Tensor g =
       gamma.defined() ? gamma.detach().contiguous() : Tensor::full({e["C"]}, 1, accumulator_of(x.dtype()), x.device());
   e.dtype("gamma", g, {accumulator_of(x.dtype())});
@@ -236,8 +247,11 @@ Tensor residual_scale(const Tensor& x, const Tensor& y, const Tensor& gamma) {
 
 Tensor scale(const Tensor& x, double factor) { return linear_unary("scale", x, Scale{factor}, Scale{factor}); }
 Tensor add_scalar(const Tensor& x, double value) {
-  return record("add_scalar", applied("add_scalar", x, AddScalar{value}), {x},
-                [](Tensor dy, GradOut& out) { out.give(0, dy); });
+  const OpRange range("add_scalar");
+  return record("add_scalar", applied("add_scalar", x, AddScalar{value}), {x}, [](Tensor dy, GradOut& out) {
+    profile::set_bytes(0);
+    out.give(0, dy);
+  });
 }
 Tensor neg(const Tensor& x) { return linear_unary("neg", x, Negate{}, Negate{}); }
 Tensor exp(const Tensor& x) { return unary("exp", x, Saves::result, Exp{}, Multiply{}); }

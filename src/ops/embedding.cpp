@@ -8,6 +8,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/gather_kernels.h"
 
 namespace gfsa {
@@ -98,6 +99,7 @@ void backward(const Groups& groups, const Tensor& dy, const GradOut::Target& dwe
 }  // namespace
 
 Tensor embedding(const Tensor& weight, const Tensor& indices, std::optional<DType> out) {
+  const OpRange range("embedding");
   Expect e("embedding");
   e.shape("weight", weight, "V C").floating("weight", weight).shape("indices", indices, "...");
   e.dtype("indices", indices, {DType::i64}).same_device("indices", indices, weight);
@@ -122,9 +124,11 @@ Tensor embedding(const Tensor& weight, const Tensor& indices, std::optional<DTyp
     }
   });
 
+  profile::set_bytes(2 * y.bytes());
   return record("embedding", y, {weight}, [index, gather](const Tensor& dy, GradOut& grads) {
     const Tensor dyc = dy.contiguous();
     const GradOut::Target dweight = grads.target(0);
+    profile::set_bytes(dyc.bytes() + (dweight.accumulate ? 2 * dyc.bytes() : dweight.tensor.bytes()));
     on_device("embedding", dyc, [&](auto d) {
       if constexpr (d == DeviceType::cpu) {
         backward(group(index, gather.rows), dyc, dweight, gather);

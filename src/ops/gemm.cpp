@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/gemm_blocked.h"
 #include "ops/gemm_few_rows.h"
 #include "ops/gemm_onednn.h"
@@ -50,6 +51,7 @@ bool is_empty(const Gemm& g, void* c, const void* bias) {
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias) {
   const Gemm g = normalised(problem);
   if (is_empty(g, c, bias)) return;
+  profile::add_flops(2 * g.m * g.n * g.k);
   if (has_few_rows(g)) return gemm_few_rows(g, a, b, c, bias);
   if (g.a_type == DType::bf16 && is_onednn_faster_in_bf16()) return gemm_onednn(g, false, a, b, c, bias);
   gemm_blocked(g, a, b, c, bias);
@@ -58,6 +60,7 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
 void gemm_tile(const Gemm& problem, const void* a, const void* b, void* c) {
   const Gemm g = normalised(problem);
   if (is_empty(g, c, nullptr)) return;
+  profile::add_flops(2 * g.m * g.n * g.k);
   if (g.a_type == DType::f32 || (g.a_type == DType::bf16 && is_onednn_faster_in_bf16())) {
     return gemm_onednn(g, true, a, b, c, nullptr);
   }
@@ -89,6 +92,8 @@ bool run(Device device, const Gemm& g, const void* a, const void* b, void* c, co
       fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
     }
     done = GemmKernels<d>::run(device, g, a, b, c, bias, batch, epilogue);
+    // On the others it is the CPU's product that counts.
+    if (d == DeviceType::cuda && done) profile::add_flops(2 * g.m * g.n * g.k * batch.count);
   });
   return done;
 }

@@ -3,11 +3,13 @@
 #include "autograd/autograd.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/row_norm.h"
 
 namespace gfsa {
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, std::optional<DType> out) {
+  const OpRange range("layer_norm");
   Expect e("layer_norm");
   e.shape("x", x, "... C").optional("weight", weight, "C").optional("bias", bias, "C").floating("x", x);
   const DType stat = accumulator_of(x.dtype());

@@ -7,6 +7,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/gemm.h"
 #include "ops/reduce_kernels.h"
 
@@ -126,6 +127,7 @@ void column_sums(const Tensor& dz, const Tensor& sums, bool accumulate) {
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
               std::optional<DType> out, WeightLayout layout) {
+  const OpRange range("linear");
   const Layer layer(x, weight, bias, layout);
   const DType type = out.value_or(x.dtype());
   Expect("linear").that(type == x.dtype() || (type == DType::f32 && x.dtype() == DType::bf16), "output {} from x {}",
@@ -150,6 +152,7 @@ Tensor mlp(const Tensor& x, const Tensor& w1, const Tensor& b1, const Tensor& w2
   if (is_on_cpu(x) || activation != Activation::gelu_tanh || !any_requires_grad({x, w1, b1, w2, b2})) {
     return linear(linear(x, w1, b1, activation, {}, layout), w2, b2, Activation::none, {}, layout);
   }
+  const OpRange range("mlp");
   const Layer first(x, w1, b1, layout);
   const auto [z, h] = first.forward(activation, x.dtype(), true);
   const Layer second(h, w2, b2, layout);

@@ -6,6 +6,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/gemm.h"
 #include "ops/linear.h"
 
@@ -81,6 +82,7 @@ Tensor unfold(const Tensor& images, const PatchGeometry& g, DType dtype) {
 }  // namespace
 
 Tensor patch_embed(const Tensor& images, const Tensor& weight, const Tensor& bias, std::optional<DType> out) {
+  const OpRange range("patch_embed");
   Expect e("patch_embed");
   e.shape("images", images, "B Cin H W").floating("images", images);
   e.shape("weight", weight, "D Cin P P").optional("bias", bias, "D");

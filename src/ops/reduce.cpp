@@ -6,6 +6,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/functions.h"
 #include "ops/pointwise.h"
 #include "ops/reduce_kernels.h"
@@ -107,6 +108,7 @@ void give_stretched(GradOut& out, const Tensor& gradient, double factor) {
 }
 
 Tensor sum_or_mean(const char* op, const Tensor& x, const std::vector<int>& dims, bool keepdim, bool is_mean) {
+  const OpRange range(op);
   const Reduced reduced = reduced_dims(op, x, dims);
   const double factor = is_mean ? 1.0 / static_cast<double>(reduced_count(x.shape(), reduced)) : 1.0;
   const Tensor y = sum_over(x, reduced, false, factor, x.dtype());
@@ -154,6 +156,7 @@ Tensor mean(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
 }
 
 Tensor sum_squares(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
+  const OpRange range("sum_squares");
   const Reduced reduced = reduced_dims("sum_squares", x, dims);
   const Tensor y = sum_over(x, reduced, true, 1.0, accumulator_of(x.dtype()));
   const Shape with_ones = y.shape();
@@ -171,6 +174,7 @@ Tensor sum_squares(const Tensor& x, const std::vector<int>& dims, bool keepdim) 
 }
 
 Tensor max(const Tensor& x, const std::vector<int>& dims, bool keepdim) {
+  const OpRange range("max");
   const Reduced reduced = reduced_dims("max", x, dims);
   std::vector<int> order;
   const Tensor rows = reduced_last(x, reduced, order);

@@ -3,11 +3,13 @@
 #include "autograd/autograd.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/row_norm.h"
 
 namespace gfsa {
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, std::optional<DType> out) {
+  const OpRange range("rms_norm");
   Expect e("rms_norm");
   e.shape("x", x, "... C").optional("weight", weight, "C").floating("x", x);
   const DType stat = accumulator_of(x.dtype());

@@ -13,6 +13,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/lanes.h"
 #include "ops/softmax_kernels.h"
 
@@ -101,6 +102,7 @@ int64_t rows_of(const Tensor& x) { return x.dim(-1) == 0 ? 0 : x.numel() / x.dim
 
 Tensor soft(bool log, const Tensor& x) {
   const char* name = log ? "log_softmax" : "softmax";
+  const OpRange range(name);
   Expect(name).shape("x", x, "... C").floating("x", x);
   const Tensor xc = x.detach().contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());

@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
+#include "core/profile.h"
 #include "ops/functions.h"
 #include "ops/gather_kernels.h"
 #include "ops/pointwise.h"
@@ -28,9 +29,11 @@ void add_into(const Tensor& to, const Tensor& gradient) {
 }
 
 Tensor record_slice(const char* op, const Tensor& y, const Tensor& x, int d, int64_t begin, int64_t end) {
+  const OpRange range(op);
   return record(op, y, {x}, [d, begin, end](Tensor dy, GradOut& out) {
     const GradOut::Target target = out.target(0);
     const Tensor piece = target.tensor.slice(d, begin, end);
+    profile::set_bytes(dy.bytes() + (target.accumulate ? 2 * dy.bytes() : target.tensor.bytes()));
     const Tensor gradient = dy.rank() == piece.rank() ? dy : dy.contiguous().view(piece.shape());
     if (target.accumulate) {
       add_into(piece, gradient);
@@ -124,14 +127,20 @@ void add_rows(const GradOut::Target& target, const Tensor& dy, const Tensor& ind
 Tensor reshape(const Tensor& x, const Shape& shape) {
   if (!x.defined()) fail("reshape: x is missing");
   if (shape.numel() != x.numel()) fail("reshape: x {} does not fill {}", x.shape().text(), shape.text());
-  return record("reshape", x.contiguous().view(shape), {x},
-                [from = x.shape()](Tensor dy, GradOut& out) { out.give(0, dy.contiguous().view(from)); });
+  const OpRange range("reshape");
+  return record("reshape", x.contiguous().view(shape), {x}, [from = x.shape()](Tensor dy, GradOut& out) {
+    if (dy.is_contiguous()) profile::set_bytes(0);
+    out.give(0, dy.contiguous().view(from));
+  });
 }
 
 Tensor transpose(const Tensor& x, int a, int b) {
   const int da = existing_dim("transpose", x, a), db = existing_dim("transpose", x, b);
-  return record("transpose", x.transpose(da, db), {x},
-                [da, db](Tensor dy, GradOut& out) { out.give(0, dy.transpose(da, db)); });
+  const OpRange range("transpose");
+  return record("transpose", x.transpose(da, db), {x}, [da, db](Tensor dy, GradOut& out) {
+    profile::set_bytes(0);
+    out.give(0, dy.transpose(da, db));
+  });
 }
 
 Tensor expand(const Tensor& x, const Shape& shape) {
@@ -139,6 +148,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   if (!(broadcast("expand", x.shape(), shape) == shape)) {
     fail("expand: x {} does not stretch to {}", x.shape().text(), shape.text());
   }
+  const OpRange range("expand");
   return record("expand", x.expand(shape), {x},
                 [from = x.shape()](Tensor dy, GradOut& out) { out.give(0, sum_to(dy, from, dy.dtype())); });
 }
@@ -157,6 +167,7 @@ Tensor select(const Tensor& x, int dim, int64_t index) {
 }
 
 Tensor concat(const std::vector<Tensor>& xs, int dim) {
+  const OpRange range("concat");
   if (xs.empty()) fail("concat: no tensors given");
   const int d = existing_dim("concat", xs[0], dim);
   Shape shape = xs[0].shape();
@@ -179,6 +190,7 @@ Tensor concat(const std::vector<Tensor>& xs, int dim) {
   const Tensor y = Tensor::empty(shape, xs[0].dtype(), xs[0].device());
   for (size_t k = 0; k < xs.size(); ++k) y.slice(d, k == 0 ? 0 : ends[k - 1], ends[k]).copy_from(xs[k]);
   return record("concat", y, xs, [d, ends](Tensor dy, GradOut& out) {
+    profile::set_bytes(0);
     for (size_t k = 0; k < ends.size(); ++k) {
       if (out.wants(k)) out.give(k, dy.slice(d, k == 0 ? 0 : ends[k - 1], ends[k]));
     }
@@ -186,6 +198,7 @@ Tensor concat(const std::vector<Tensor>& xs, int dim) {
 }
 
 Tensor index_select(const Tensor& x, int dim, const Tensor& indices) {
+  const OpRange range("index_select");
   const int d = existing_dim("index_select", x, dim);
   Expect("index_select")
       .shape("indices", indices, "n")
@@ -204,9 +217,11 @@ Tensor index_select(const Tensor& x, int dim, const Tensor& indices) {
       GatherKernels<device>::forward("index_select", g, from, positions, y);
     }
   });
+  profile::set_bytes(2 * y.bytes());
   return record("index_select", y, {x}, [g, positions](Tensor dy, GradOut& out) {
     if (!dy.is_contiguous()) dy = dy.contiguous();
     const GradOut::Target target = out.target(0);
+    profile::set_bytes(dy.bytes() + (target.accumulate ? 2 * dy.bytes() : target.tensor.bytes()));
     on_device("index_select", dy, [&](auto device) {
       if constexpr (device == DeviceType::cpu) {
         add_rows(target, dy, positions, g);
@@ -220,6 +235,7 @@ Tensor index_select(const Tensor& x, int dim, const Tensor& indices) {
 Tensor cast(const Tensor& x, DType dtype) {
   if (!x.defined()) fail("cast: x is missing");
   if (x.dtype() == dtype) return x;
+  const OpRange range("cast");
   const Tensor y = x.to(dtype);
   if (!is_floating(dtype)) return y;
   return record("cast", y, {x}, [from = x.dtype()](Tensor dy, GradOut& out) { out.give(0, dy.to(from)); });

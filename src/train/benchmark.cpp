@@ -11,29 +11,13 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "core/arena.h"
-#include "ops/gemm.h"
+#include "train/roofline.h"
 #include "train/session.h"
 
 namespace gfsa::train {
 namespace {
 
-// FLOP/s of a large product of this type: the best of some runs.
-double gemm_rate(Device device, DType type) {
-  constexpr int64_t kEdge = 1536;
-  const Tensor a = Tensor::full({kEdge, kEdge}, 0.5, type, device);
-  const Tensor b = Tensor::full({kEdge, kEdge}, 0.25, type, device);
-  const Tensor c = Tensor::empty({kEdge, kEdge}, DType::f32, device);
-  Gemm g;
-  g.a_type = type, g.m = g.n = g.k = kEdge, g.transpose_b = true;
-  double best = 0;
-  for (int i = 0; i < 6; ++i) {
-    const double start = monotonic_seconds();
-    gemm(device, g, a.raw(), b.raw(), c.raw());
-    backend(device).synchronize();
-    best = std::max(best, 2.0 * kEdge * kEdge * kEdge / (monotonic_seconds() - start));
-  }
-  return best;
-}
+constexpr int64_t kProductEdge = 1536;  // of the product that a step is compared with
 
 double median(std::vector<double> v) {
   std::sort(v.begin(), v.end());
@@ -47,7 +31,7 @@ double rounded(double x, double unit) { return std::round(x / unit) * unit; }
 int run_benchmark(RunConfig& config, int steps) {
   constexpr int kWarmUp = 3;
   const Device device = config.placement();
-  const double gemm_before = gemm_rate(device, config.compute());
+  const double gemm_before = product_rate(device, config.compute(), kProductEdge);
   Session session(config);
   const auto batches = session.next_batches();
   arena(device).reset_peak();
@@ -61,7 +45,7 @@ int run_benchmark(RunConfig& config, int steps) {
     backend(device).synchronize();
     if (i >= kWarmUp) milliseconds.push_back(1e3 * (monotonic_seconds() - start));
   }
-  const double gemm = std::max(gemm_before, gemm_rate(device, config.compute()));
+  const double gemm = std::max(gemm_before, product_rate(device, config.compute(), kProductEdge));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double seconds = median(milliseconds) / 1e3;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "core/device.h"
+#include "core/profile.h"
 #include "ops/gemm.h"
 #include "optim/registry.h"
 #include "train/finite.h"
@@ -144,17 +145,34 @@ void Session::accumulate(const data::Batch& batch, const ForwardContext& c, bool
     store.clear_grads();
     losses_.emplace(c.device);
   }
-  const Tensor loss = config.task->loss(batch, c, normalizer);
-  backward(loss);
+  Tensor loss;
+  {
+    const ProfileRange range("forward");
+    loss = config.task->loss(batch, c, normalizer);
+  }
+  {
+    const ProfileRange range("backward");
+    backward(loss);
+  }
   losses_->add(loss.detach());
 }
 
 // An update by gradients that are not finite changes nothing.
 void Session::update() {
+  const ProfileRange range("update");
   store.complete_grads();
-  outcome_.clipped = clip(store, config.train.clip, 1, losses_->sum());
-  optimizer->apply_step(outcome_.clipped.scale);
-  if (ema) ema->apply_update(outcome_.clipped.scale);
+  {
+    const ProfileRange clipping("clip gradients");
+    outcome_.clipped = clip(store, config.train.clip, 1, losses_->sum());
+  }
+  {
+    const ProfileRange optimizing("optimizer");
+    optimizer->apply_step(outcome_.clipped.scale);
+  }
+  if (ema) {
+    const ProfileRange averaging("averages");
+    ema->apply_update(outcome_.clipped.scale);
+  }
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must
   // not depend on when a signal asked for a checkpoint.
   outcome_.flags = flag_state(optimizer->has_seen_finite());
@@ -234,7 +252,11 @@ void Session::free_graph() {
 
 StepFigures Session::step() {
   const double start = monotonic_seconds();
-  const auto batches = next_batches();
+  std::vector<data::Batch> batches;
+  {
+    const ProfileRange range("data wait");
+    batches = next_batches();
+  }
   const StepFigures figures = step_on(batches, [this] { look_ahead(); });
   go_behind(static_cast<int64_t>(batches.size()), figures.samples);
   if (config.train.on_non_finite != "rollback") position.non_finite_in_a_row = 0;

@@ -9,6 +9,7 @@
 #include "config/printer.h"
 #include "config/reader.h"
 #include "core/arena.h"
+#include "core/profile.h"
 #include "train/checkpoint/keeper.h"
 #include "train/evaluate.h"
 #include "train/memory_estimate.h"
@@ -45,9 +46,9 @@ class Run {
     directory_.write_environment(*config.task, config.device, resumed);
   }
 
-  int train() {
+  int train(const BeforeStep& before_step) {
     try {
-      return loop();
+      return loop(before_step);
     } catch (...) {
       checkpoints_.settle();  // one that was begun still counts, and is told of
       throw;
@@ -55,7 +56,7 @@ class Run {
   }
 
  private:
-  int loop() {
+  int loop(const BeforeStep& before_step) {
     const auto& p = session_.position;
     log::info("{} parameters, {}, {} steps of {} samples, run directory {}", human_count(session_.store.count()),
               config_.task->data_summary(), session_.total_steps(), config_.train.batch_size * config_.train.accumulate,
@@ -74,6 +75,10 @@ class Run {
       if (!checkpoints_.saved() && (due || asked || done)) checkpoints_.write();
       // Asked after what may have waited for the checkpoint before.
       const int stop = signals_.stop_requested();
+      if (before_step && (stop != 0 || !before_step(session_))) {
+        checkpoints_.settle();
+        return stop != 0 ? signals_.exit_code() : kExitDone;
+      }
       if (!checkpoints_.saved() && stop != 0) checkpoints_.write();
       if (done) {
         return finish(kExitDone, fmt::format("done: {} in {}; see {}/summary.md", to_text(p.last_eval),
@@ -139,6 +144,7 @@ class Run {
   }
 
   void observe(const StepFigures& f, double seconds) {
+    const ProfileRange range("log");
     constexpr double kSmoothing = 0.9;  // of the throughput shown
     const double rate = static_cast<double>(f.samples) / seconds;
     rate_ = rate_ == 0 ? rate : kSmoothing * rate_ + (1 - kSmoothing) * rate;
@@ -171,6 +177,7 @@ class Run {
   // Whether it was the best so far and its checkpoint is to be kept. A signal cuts it short; it then counts as not
   // done.
   bool evaluate_now() {
+    const ProfileRange range("evaluation");
     session_.free_graph();
     std::optional<EmaWeights> averaged;
     if (config_.eval.ema) averaged.emplace(*session_.ema);
@@ -278,14 +285,15 @@ void require_same_config(RunConfig& config, const std::string& run_dir, const ch
   changed.throw_if_any();
 }
 
-int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env) {
+int run_training(RunConfig& config, const std::string& config_yaml, bool resume, Env& env,
+                 const BeforeStep& before_step) {
   Signals signals;  // from here on a signal lets the run end in order, also while it loads
   const RunDirectory directory(env, config.run_dir);
   if (!resume) {
     directory.require_fresh();
     const RunLock lock(config.run_dir);
     directory.require_fresh();  // nor has another process made one in the meantime
-    return Run(config, config_yaml, nullptr, false, signals, env).train();
+    return Run(config, config_yaml, nullptr, false, signals, env).train(before_step);
   }
   directory.require_run();
   require_same_config(config, config.run_dir, "--resume", env);
@@ -300,7 +308,7 @@ int run_training(RunConfig& config, const std::string& config_yaml, bool resume,
   }
   Run run(config, config_yaml, checkpoint ? &*checkpoint : nullptr, true, signals, env);
   checkpoint.reset();  // its copy of the weights
-  return run.train();
+  return run.train(before_step);
 }
 
 }  // namespace gfsa::train

@@ -13,6 +13,7 @@
 #include "base/env.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "core/profile.h"
 
 namespace gfsa::data {
 namespace {
@@ -161,6 +162,7 @@ struct Loader::State {
   }
 
   void finish(Job& job) {
+    const ProfileRange range("finish a batch");
     try {
       if (!job.error) maker.finish(job.batch);
     } catch (...) {
@@ -196,6 +198,7 @@ struct Loader::State {
   }
 
   void run_worker() {
+    profile::name_thread("data loader");
     std::unique_lock lock(mutex);
     while (!stop) {
       if (auto job = job_with_work()) {
@@ -214,6 +217,7 @@ struct Loader::State {
     std::exception_ptr error;
     lock.unlock();
     try {
+      const ProfileRange range("begin a batch");
       job = create_job();
       if (job) allocate(*job);
     } catch (...) {
@@ -244,12 +248,15 @@ struct Loader::State {
     lock.unlock();
     std::exception_ptr error;
     int64_t error_slot = INT64_MAX, slot = begin;
-    for (; slot < end && !error; ++slot) {
-      if (stop) break;
-      try {
-        fill_slot(job, slot);
-      } catch (...) {
-        error = std::current_exception(), error_slot = slot;
+    {
+      const ProfileRange range("make samples");
+      for (; slot < end && !error; ++slot) {
+        if (stop) break;
+        try {
+          fill_slot(job, slot);
+        } catch (...) {
+          error = std::current_exception(), error_slot = slot;
+        }
       }
     }
     lock.lock();

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "core/profile.h"
 
 namespace gfsa::train {
 
@@ -26,6 +27,7 @@ void CheckpointKeeper::warn_if_short_of_space() {
 }
 
 void CheckpointKeeper::write() {
+  const ProfileRange range("checkpoint");
   const double start = monotonic_seconds();
   collect(true);
   const double waited = monotonic_seconds();

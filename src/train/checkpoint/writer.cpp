@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "core/arena.h"
 #include "core/dispatch.h"
+#include "core/profile.h"
 
 namespace gfsa::train {
 namespace {
@@ -85,6 +86,8 @@ std::optional<CheckpointOutcome> CheckpointWriter::take(bool wait) {
 }
 
 CheckpointOutcome CheckpointWriter::write(const std::vector<int64_t>& keep_steps) {
+  profile::name_thread("checkpoint writer");
+  const ProfileRange range("write checkpoint");
   CheckpointOutcome outcome;
   outcome.step = copy_.position.step;
   try {

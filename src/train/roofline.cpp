@@ -1,0 +1,79 @@
+#include "train/roofline.h"
+
+#include <unistd.h>
+
+#include "base/env.h"
+#include "base/threads.h"
+#include "core/tensor.h"
+#include "ops/gemm.h"
+#include "train/machine_memory.h"
+
+namespace gfsa::train {
+namespace {
+
+constexpr int kRuns = 6;
+
+// The shortest of some runs; f() gives the device work.
+template <class F>
+double best_seconds(Device device, const F& f) {
+  double best = 1e9;
+  for (int i = 0; i < kRuns; ++i) {
+    const double start = monotonic_seconds();
+    f();
+    backend(device).synchronize();
+    best = std::min(best, monotonic_seconds() - start);
+  }
+  return best;
+}
+
+// Bytes of an array beyond all caches; emulated devices have none, and are slow.
+int64_t array_bytes(Device device) {
+  if (device.type == DeviceType::emulated) return int64_t{1} << 20;
+  if (device.type == DeviceType::cuda) return int64_t{512} << 20;
+  const int64_t cache = std::max<int64_t>(0, ::sysconf(_SC_LEVEL3_CACHE_SIZE));
+  const auto room = static_cast<int64_t>(available_memory().bytes / 16);
+  return std::min(std::max(cache, int64_t{64} << 20), std::max(room, int64_t{1} << 20));
+}
+
+double triad_rate() {
+  const int64_t n = array_bytes({}) / static_cast<int64_t>(sizeof(float));
+  const Tensor a = Tensor::full({n}, 0, DType::f32), b = Tensor::full({n}, 1, DType::f32),
+               c = Tensor::full({n}, 2, DType::f32);
+  float* const to = a.data<float>();
+  const float *const x = b.data<float>(), *const y = c.data<float>();
+  const double seconds = best_seconds({}, [&] {
+    parallel_for(n, 1 << 16, [=](int64_t begin, int64_t end) {
+#pragma omp simd
+      for (int64_t i = begin; i < end; ++i) to[i] = x[i] + 0.5f * y[i];
+    });
+  });
+  return static_cast<double>(3 * a.bytes()) / seconds;
+}
+
+double copy_rate(Device device) {
+  const int64_t n = array_bytes(device) / static_cast<int64_t>(sizeof(float));
+  const Tensor from = Tensor::full({n}, 1, DType::f32, device), to = Tensor::full({n}, 0, DType::f32, device);
+  return static_cast<double>(2 * from.bytes()) / best_seconds(device, [&] { to.copy_from(from); });
+}
+
+}  // namespace
+
+double product_rate(Device device, DType type, int64_t edge) {
+  const Tensor a = Tensor::full({edge, edge}, 0.5, type, device);
+  const Tensor b = Tensor::full({edge, edge}, 0.25, type, device);
+  const Tensor c = Tensor::empty({edge, edge}, DType::f32, device);
+  Gemm g;
+  g.a_type = type, g.m = g.n = g.k = edge, g.transpose_b = true;
+  const double flops = 2.0 * static_cast<double>(edge) * static_cast<double>(edge) * static_cast<double>(edge);
+  return flops / best_seconds(device, [&] { gemm(device, g, a.raw(), b.raw(), c.raw()); });
+}
+
+Roofline measure_roofline(Device device, DType type) {
+  const int64_t edge = device.type == DeviceType::cuda ? 8192 : device.type == DeviceType::emulated ? 256 : 1536;
+  const Roofline measured{product_rate(device, type, edge),
+                          device.type == DeviceType::cpu ? triad_rate() : copy_rate(device)};
+  arena(device).trim();  // the run's memory is as without it
+  return measured;
+}
+
+}  // namespace gfsa::train

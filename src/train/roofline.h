@@ -1,0 +1,28 @@
+// roofline.h -- what this machine can do at most, measured: FLOP/s of a matrix product, bytes a second of memory.
+#pragma once
+
+#include <algorithm>
+
+#include "core/device.h"
+#include "core/dtype.h"
+
+namespace gfsa::train {
+
+struct Roofline {
+  double flops = 0;  // a second, of a large product
+  double bytes = 0;  // a second, read and written, of arrays that no cache holds
+
+  // The least time that so much work can take, whichever of the two limits it.
+  double seconds(double work_flops, double work_bytes) const {
+    return std::max(flops > 0 ? work_flops / flops : 0, bytes > 0 ? work_bytes / bytes : 0);
+  }
+};
+
+// FLOP/s of y = x W^T, all three edge x edge, operands of `type`, sums in f32: the best of some runs.
+double product_rate(Device device, DType type, int64_t edge);
+
+// Takes about a second. On the CPU with the threads of base/threads.h; memory by a triad, a = b + s c (three arrays
+// count; that the processor reads `a` too before it writes it does not, nor does it for ops). On GPUs by a copy.
+Roofline measure_roofline(Device device, DType type);
+
+}  // namespace gfsa::train
