@@ -31,6 +31,7 @@ namespace gfsa {
 enum class AttentionForm {
   automatic,      // the first implementation of the list that accepts the case
   explicit_form,  // A and its powers as n x n matrices (scratch of one head a thread); serves everything; the reference
+  one_sweep,      // the same for causal attention, all passes visiting a tile of A at once; CPU
   two_pass,       // Horner's rule on n x D blocks: never a product of two n x n matrices
 };
 
@@ -86,6 +87,7 @@ struct AttentionCase {
   double dropout = 0;     // in training
   DropoutOrder dropout_order = DropoutOrder::filter_first;
   int64_t head_size = 0;  // 0: not known yet
+  bool causal = false;
 };
 
 struct AttentionChoice {
@@ -97,7 +99,7 @@ struct AttentionChoice {
 // The implementation that `form` gets in this case. Bad input if it must not be used or none is left.
 AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionForm form);
 
-AttentionForm parse_attention_form(const std::string& name);  // "auto", "explicit", "two_pass"
+AttentionForm parse_attention_form(const std::string& name);  // "auto", "explicit", "two_pass", "one_sweep"
 DropoutOrder parse_dropout_order(const std::string& name);    // "filter_first", "dropout_first"
 
 }  // namespace gfsa

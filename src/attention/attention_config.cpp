@@ -31,7 +31,7 @@ bool are_layers(const std::vector<std::string>& layers) {
 // What is wrong with a form in training, or "".
 std::string conflict(const AttentionConfig& c) {
   try {
-    c.choice(DeviceType::cpu, true);
+    c.choice(DeviceType::cpu, true, c.form == "one_sweep");  // what the model is, is not known here
     return "";
   } catch (const Error& e) {
     return e.message();
@@ -67,7 +67,7 @@ void AttentionConfig::describe(config::Schema& s) {
           "filtered.")
       .source("image, speech and code experiments: filter_first; language and graph experiments: dropout_first");
   s.field("form", form)
-      .choices({"auto", "explicit", "two_pass"})
+      .choices({"auto", "explicit", "two_pass", "one_sweep"})
       .resume_may_change()
       .doc(
           "How it is computed: two_pass never forms products of attention matrices, explicit does; auto takes two_pass "
@@ -115,9 +115,9 @@ AttentionOptions AttentionConfig::options(int64_t heads, bool training) const {
   return o;
 }
 
-AttentionChoice AttentionConfig::choice(DeviceType device, bool training) const {
+AttentionChoice AttentionConfig::choice(DeviceType device, bool training, bool causal) const {
   const AttentionOptions o = options(1, training);
-  return choose_attention({device, !is_softmax(), o.dropout, o.dropout_order}, o.form);
+  return choose_attention({device, !is_softmax(), o.dropout, o.dropout_order, 0, causal}, o.form);
 }
 
 }  // namespace gfsa

@@ -39,7 +39,7 @@ struct AttentionConfig {
   // heads, form and dropout filled in; dropout only in training.
   AttentionOptions options(int64_t heads, bool training) const;
   // For --dry-run and the profile: what will compute it in training.
-  AttentionChoice choice(DeviceType device, bool training) const;
+  AttentionChoice choice(DeviceType device, bool training, bool causal = false) const;
 };
 
 }  // namespace gfsa

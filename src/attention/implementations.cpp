@@ -25,6 +25,12 @@ std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
   return std::nullopt;
 }
 
+std::optional<std::string> why_not_one_sweep(const AttentionCase& c) {
+  if (c.device != DeviceType::cpu) return "runs on the CPU alone; use form: two_pass";
+  if (!c.causal) return "serves causal attention alone; use form: two_pass";
+  return why_not_two_pass(c);
+}
+
 template <template <DeviceType> class Kernels>
 kernels::Saved forward(const kernels::Problem& p, const Tensor& out, bool save) {
   kernels::Saved saved;
@@ -45,6 +51,8 @@ const char* form_name(AttentionForm form) {
       return "explicit";
     case AttentionForm::two_pass:
       return "two_pass";
+    case AttentionForm::one_sweep:
+      return "one_sweep";
   }
   return "";
 }
@@ -53,6 +61,8 @@ const char* form_name(AttentionForm form) {
 
 const std::vector<Implementation>& attention_implementations() {
   static const std::vector<Implementation> list{
+      {"one_sweep", AttentionForm::one_sweep, why_not_one_sweep, kernels::OneSweep::forward,
+       kernels::OneSweep::backward},
       {"two_pass", AttentionForm::two_pass, why_not_two_pass, forward<kernels::TwoPass>, backward<kernels::TwoPass>},
       {"explicit", AttentionForm::explicit_form, always, forward<kernels::Explicit>, backward<kernels::Explicit>},
   };
@@ -92,10 +102,11 @@ AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionF
 }
 
 AttentionForm parse_attention_form(const std::string& name) {
-  const std::vector<std::string> names{"auto", "explicit", "two_pass"};
+  const std::vector<std::string> names{"auto", "explicit", "two_pass", "one_sweep"};
   if (name == names[0]) return AttentionForm::automatic;
   if (name == names[1]) return AttentionForm::explicit_form;
   if (name == names[2]) return AttentionForm::two_pass;
+  if (name == names[3]) return AttentionForm::one_sweep;
   bad_input("unknown attention form '{}', expected {}{}", name, one_of(names), did_you_mean(name, names));
 }
 

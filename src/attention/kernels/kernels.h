@@ -24,6 +24,17 @@ struct TwoPass {
   static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);
 };
 
+// The same of causal attention in one sweep over the tiles of M, on the CPU: row block i needs rows of T_j at or before
+// its own alone, so with the running maximum and sum of the softmax all passes visit a tile at once. In backward
+// likewise, from the last column to the first. Products: 1 + k forward, 3 + 2 k backward.
+//
+// Memory: tiles, and a head's operands in the order in which products read them, O(rows D). Saves out, T_1 .. T_{k-1}
+// as above, and each row's largest score and 1 / sum of its softmax, [B, H, rows, 2].
+struct OneSweep {
+  static Saved forward(const Problem& p, const Tensor& out, bool save);
+  static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);
+};
+
 // F = drop(cu U + c0 I + c1 M + ... + ck M^k) as a matrix, out = F V. M and its powers live in a thread's scratch; on
 // GPUs in memory, for all heads at once; packed sequences are spread out to a batch first. Saves nothing.
 template <DeviceType D>

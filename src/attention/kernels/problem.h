@@ -53,10 +53,11 @@ struct Problem {
 
 // What backward needs besides the problem; undefined where an implementation or a case needs nothing.
 struct Saved {
-  Tensor horner;  // T_1 .. T_{k-1} of the two-pass form
-  Tensor lse;     // [B, H, rows] f32 (packed: [1, H, N]): logarithms, of base 2, of the sums in the softmaxes'
-                  // denominators; not on the CPU
-  Tensor out;     // not on the CPU
+  Tensor horner;   // T_1 .. T_{k-1} of the two-pass and one-sweep forms
+  Tensor lse;      // [B, H, rows] f32 (packed: [1, H, N]): logarithms, of base 2, of the sums in the softmaxes'
+                   // denominators; not on the CPU
+  Tensor softmax;  // of the one-sweep form
+  Tensor out;      // not of the two-pass form on the CPU
 };
 
 // Where a gradient goes; undefined: not wanted.

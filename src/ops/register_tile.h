@@ -1,0 +1,117 @@
+// register_tile.h -- what matrix products of our own are made of: vector registers by width and instruction set, and
+// operands packed into the order in which a tile of registers reads them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "core/cpu/simd.h"
+#include "core/dtype.h"
+
+namespace gfsa {
+
+// Numbers in a register.
+template <class A, simd::Isa isa>
+inline constexpr int kRegisterWidth = static_cast<int>((isa == simd::Isa::avx512 ? 64
+                                                        : isa == simd::Isa::avx2 ? 32
+                                                                                 : 16) /
+                                                       sizeof(A));
+
+// A register of W numbers.
+template <class A, int W>
+struct Register {
+  typedef A type __attribute__((vector_size(W * sizeof(A)), aligned(alignof(A)), may_alias));
+};
+
+// W registers of W numbers, transposed: log W steps that exchange halves between pairs of registers.
+template <class A, int W>
+struct Square {
+  using V = typename Register<A, W>::type;
+  template <int kHalf, int... i>
+  [[gnu::always_inline]] static void exchange(V& x, V& y, std::integer_sequence<int, i...> /*lanes*/) {
+    const V low = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i - kHalf : i)...);
+    const V high = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i : i + kHalf)...);
+    x = low, y = high;
+  }
+  template <int kHalf = W / 2>
+  [[gnu::always_inline]] static void transpose(V (&rows)[W]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+      if ((i & kHalf) == 0) exchange<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, W>{});
+    }
+    if constexpr (kHalf > 1) transpose<kHalf / 2>(rows);
+  }
+  template <class In>
+  [[gnu::always_inline]] static void load(const In* from, V& to) {
+    A wide[W];
+    for (int i = 0; i < W; ++i) wide[i] = static_cast<A>(from[i]);
+    std::memcpy(&to, wide, sizeof to);
+  }
+};
+
+// Packs `lanes` columns of an operand over `depth` steps of k, x[p * step + i], or rows of it, x[i * step + p]
+// (k_runs), in strips of kLanes, the last one filled up with zeros: out[(i / kLanes * depth + p) * kLanes + i %
+// kLanes].
+template <class A, class In, int W, int kLanes>
+[[gnu::always_inline]] inline void pack_strips(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth,
+                                               A* out) {
+  const auto one_by_one = [&](A* to, int64_t p, int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+      to[i % kLanes] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
+    }
+  };
+  if (!k_runs) {  // rows are read whole, as memory likes it
+    for (int64_t p = 0; p < depth; ++p) {
+      A* to = out + p * kLanes;
+      const In* from = x + p * step;
+      int64_t i = 0;
+      for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
+        A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
+        for (int j = 0; j < kLanes; ++j) wide[j] = static_cast<A>(from[i + j]);
+        std::memcpy(to, wide, sizeof wide);
+      }
+      if (i < lanes) one_by_one(to, p, i, i + kLanes);
+    }
+    return;
+  }
+  constexpr int64_t kAhead = 256 / sizeof(In);  // so far that the next lines of W rows arrive in time
+  for (int64_t strip = 0; strip < lanes; strip += kLanes, out += kLanes * depth) {
+    for (int64_t first = 0; first < kLanes; first += W) {
+      const int64_t end = std::min<int64_t>(first + W, kLanes);
+      int64_t p = 0;
+      for (; p + W <= depth; p += W) {
+        typename Register<A, W>::type rows[W];
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+          rows[i] = decltype(rows[i] + rows[i]){};
+          if (strip + first + i >= lanes) continue;
+          const In* from = x + (strip + first + i) * step + p;
+          __builtin_prefetch(from + kAhead);
+          Square<A, W>::load(from, rows[i]);
+        }
+        Square<A, W>::transpose(rows);
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) {
+          std::memcpy(out + (p + i) * kLanes + first, &rows[i], static_cast<size_t>(end - first) * sizeof(A));
+        }
+      }
+      for (; p < depth; ++p) one_by_one(out + p * kLanes, p, strip + first, strip + end);
+    }
+  }
+}
+
+// Runs body compiled for one instruction set.
+template <simd::Isa isa, class Body>
+void within(const Body& body) {
+  if constexpr (isa == simd::Isa::avx512) {
+    simd::run_avx512(body);
+  } else if constexpr (isa == simd::Isa::avx2) {
+    simd::run_avx2(body);
+  } else {
+    simd::run_baseline(body);
+  }
+}
+
+}  // namespace gfsa
