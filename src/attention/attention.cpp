@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "attention/arguments.h"
+#include "attention/flops.h"
 #include "attention/implementations.h"
 #include "attention/kernels/problem.h"
 #include "autograd/autograd.h"
@@ -163,10 +164,12 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
 
   const Tensor out = Tensor::empty(problem->q.shape(), problem->dtype, problem->q.device());
   const kernels::Saved saved = implementation.forward(*problem, out, recorded);
+  if (range.is_open()) profile::set_flops(forward_flops(*problem));
   const DType coefficient_type = accumulator_of(problem->dtype);
   const bool packed = in.qkv.defined();
   return record("attention", out, inputs, [=, backward = implementation.backward](Tensor dy, GradOut& grad) {
     const Problem& p = *problem;
+    if (profile::is_on()) profile::set_flops(2 * forward_flops(p));
     kernels::Gradients to;
     if (!packed) {
       to.q = target(grad, 0);

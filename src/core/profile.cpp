@@ -93,6 +93,9 @@ Recording stop() {
 
 void name_thread(const char* name) { thread_name = name; }
 
+void set_flops(int64_t n) {
+  innermost_do([&](Range& r) { r.set_flops = n; });
+}
 void set_bytes(uint64_t bytes) {
   innermost_do([&](Range& r) { r.bytes += static_cast<int64_t>(bytes), r.bytes_are_set = true; });
 }
@@ -152,6 +155,10 @@ void ProfileRange::end() {
   Range& range = recording.ranges[static_cast<size_t>(at_)];
   range.end = now - began;
   range.flops += detail::flops;
+  if (range.set_flops >= 0) {
+    detail::flops += range.set_flops - range.flops;
+    range.flops = range.set_flops;
+  }
   mine.open.pop_back();
 }
 

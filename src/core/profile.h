@@ -28,13 +28,14 @@ enum class Kind : uint8_t {
 struct Range {
   const char* name = "";
   Kind kind = Kind::phase;
-  int thread = 0;              // index into Recording::threads
-  int64_t parent = -1;         // the range of the same thread that this one lies in; -1: none
-  int64_t forward = -1;        // of a backward: the op's forward, if that was recorded
-  double start = 0, end = 0;   // seconds since the recording began
-  int64_t flops = 0;           // of the matrix products in it, those of ranges within included: 2 m n k each
-  int64_t bytes = 0;           // that it reads and writes, without ranges within: see set_bytes()
-  bool bytes_are_set = false;  // by set_bytes()
+  int thread = 0;                            // index into Recording::threads
+  int64_t parent = -1;                       // the range of the same thread that this one lies in; -1: none
+  int64_t forward = -1;                      // of a backward: the op's forward, if that was recorded
+  double start = 0, end = 0;                 // seconds since the recording began
+  int64_t flops = 0;                         // of matrix products in it, those of ranges within included: 2 m n k each
+  int64_t bytes = 0;                         // that it reads and writes, without ranges within: see set_bytes()
+  int64_t set_flops = -1;                    // by set_flops()
+  bool bytes_are_set = false;                // by set_bytes()
   std::vector<const void*> parameters = {};  // of an op's forward: the slots (Tensor::slot) of leaves that it reads
 };
 
@@ -64,6 +65,9 @@ inline void add_flops(int64_t n) {
   if (is_on()) detail::flops.fetch_add(n, std::memory_order_relaxed);
 }
 
+// The innermost range's FLOPs, instead of those of the products in it: for ops whose kernels multiply by themselves,
+// and compute things twice as they think best.
+void set_flops(int64_t n);
 // The bytes of the thread's innermost range are its operands' and results', each once, unless the op says that it
 // touches others: rows of a table, or nothing at all where it hands on what it got.
 void set_bytes(uint64_t bytes);

@@ -60,7 +60,6 @@ void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void
 void gemm_tile(const Gemm& problem, const void* a, const void* b, void* c) {
   const Gemm g = normalised(problem);
   if (is_empty(g, c, nullptr)) return;
-  profile::add_flops(2 * g.m * g.n * g.k);
   if (g.a_type == DType::f32 || (g.a_type == DType::bf16 && is_onednn_faster_in_bf16())) {
     return gemm_onednn(g, true, a, b, c, nullptr);
   }

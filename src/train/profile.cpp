@@ -1,8 +1,10 @@
 #include "train/profile.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -27,11 +29,20 @@ class Workplace {
     if (const std::string holder = RunLock::live_holder(path_); !holder.empty()) {
       bad_input("--profile: {} is in use by {}", path_, holder);
     }
+    for (auto folder = std::filesystem::path(path_).parent_path(); !folder.empty() && !env_.exists(folder.string());
+         folder = folder.parent_path()) {
+      parents_.push_back(folder.string());
+    }
     env_.remove_all(path_);  // of one that was killed
   }
+  // With it go the folders that were made for it.
   ~Workplace() {
     try {
       env_.remove_all(path_);
+      for (const auto& folder : parents_) {
+        if (!env_.exists(folder) || !env_.list(folder).empty()) break;
+        env_.remove_all(folder);
+      }
     } catch (const std::exception& e) {
       log::warn("{} stays: {}", path_, e.what());
     }
@@ -43,6 +54,7 @@ class Workplace {
  private:
   Env& env_;
   std::string path_;
+  std::vector<std::string> parents_;  // that were not there, the innermost first
 };
 
 // Begins the recording after the steps that warm up, and ends it.

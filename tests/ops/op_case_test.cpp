@@ -6,6 +6,7 @@
 
 #include "autograd/autograd.h"
 #include "core/dispatch.h"
+#include "core/profile.h"
 
 namespace gfsa::test {
 namespace {
@@ -14,6 +15,7 @@ enum class Flaw { none, zeros, wrong_gradient, ignores_accumulate, writes_to_dy,
 
 // y = x^2, with a flaw; on any device, through copies on the CPU.
 Tensor square(const Tensor& given, Flaw flaw) {
+  const OpRange range("square");
   const Device device = given.device();
   const Tensor x = (flaw == Flaw::ignores_strides && is_on_cpu(given) ? given : given.contiguous()).to(Device{});
   Tensor y = Tensor::zeros(x.shape(), x.dtype());

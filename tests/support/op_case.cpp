@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/philox.h"
+#include "core/profile.h"
 
 namespace gfsa::test {
 namespace {
@@ -219,6 +220,19 @@ class Expected {
   std::vector<Tensor> gradients_;
 };
 
+// Each op on the tape is one that the profile knows (core/profile.h).
+Result profiled(const OpCase& c, const std::vector<Tensor>& values) {
+  profile::start({});
+  try {
+    Result result = run(c, values);
+    profile::stop();
+    return result;
+  } catch (...) {
+    profile::stop();
+    throw;
+  }
+}
+
 void check_run(const OpCase& c, DType dtype, bool outliers) {
   const std::vector<Tensor> values = draw_inputs(c, dtype, outliers);
   const Expected expected(c, values);
@@ -230,6 +244,7 @@ void check_run(const OpCase& c, DType dtype, bool outliers) {
   compare(plain, 1, "plain");
   compare_bits(run(c, values), plain, "second run");
   compare_bits(run(c, values, {.reusable_dy = true}), plain, "dy may be reused");
+  compare_bits(profiled(c, values), plain, "in a profile");
   if (c.any_threads_same_bits) {
     for (int n : {1, 3}) {
       const ThreadsAre team(n);

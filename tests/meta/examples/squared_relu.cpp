@@ -3,11 +3,13 @@
 #include "autograd/autograd.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
+#include "core/profile.h"
 #include "ops/pointwise.h"
 
 namespace gfsa {
 
 Tensor squared_relu(const Tensor& x) {
+  const OpRange range("squared_relu");
   Expect("squared_relu").floating("x", x);
   const Tensor input = x.detach().contiguous();
   const Tensor y = Tensor::empty(x.shape(), x.dtype(), x.device());
