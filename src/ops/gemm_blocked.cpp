@@ -1,5 +1,7 @@
 #include "ops/gemm_blocked.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -88,9 +90,11 @@ template <class A, class In, int W, int kLanes>
     }
   };
   if (!k_runs) {  // rows are read whole, as memory likes it
+    constexpr int64_t kRowsAhead = 8, kLine = 64 / sizeof(In);
     for (int64_t p = 0; p < depth; ++p) {
       A* to = out + p * kLanes;
       const In* from = x + p * step;
+      for (int64_t i = 0; i < lanes; i += kLine) __builtin_prefetch(from + kRowsAhead * step + i);
       int64_t i = 0;
       for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
         A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
@@ -145,8 +149,7 @@ class Blocked {
   using V = typename T::V;
   static constexpr bool kRounds = !std::is_same_v<Out, A>;  // C cannot hold sums
 
-  static constexpr int64_t kDepth = 512;                     // of a packed block: a strip of A stays in the first cache
-  static constexpr int64_t kBlockBytes = 256 << 10;          // of a packed block of A, for the second cache
+  static constexpr int64_t kDepth = 1024;                    // of a packed block
   static constexpr int64_t kPanelDepth = 4096;               // of a packed panel, which is shared
   static constexpr int64_t kPanel = (16 << 20) / sizeof(A);  // its elements
   static constexpr int64_t kLeastTiles = 3;                  // of a block of rows
@@ -165,7 +168,7 @@ class Blocked {
     depth_ = piece(panel_depth_, kDepth, 1);
     team_ = omp_in_parallel() != 0 || g.m * g.n * g.k < kLeastFlops ? 1 : threads();
     tiles_ = (g.m + T::kRows - 1) / T::kRows;
-    block_rows_ = std::max(kBlockBytes / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows, kLeastTiles) * T::kRows;
+    block_rows_ = std::max(block_bytes() / static_cast<int64_t>(sizeof(A)) / depth_ / T::kRows, kLeastTiles) * T::kRows;
     if constexpr (kRounds) {
       if (g.k > depth_) sums_ = kept<Totals, A>(g.m * g.n), sums_step_ = g.n;
     } else {
@@ -186,6 +189,12 @@ class Blocked {
   }
 
  private:
+  // Of a packed block of A: a quarter of the second cache, which rows of B pass through as well.
+  static int64_t block_bytes() {
+    static const int64_t bytes = std::clamp<int64_t>(::sysconf(_SC_LEVEL2_CACHE_SIZE) / 4, 128 << 10, 512 << 10);
+    return bytes;
+  }
+
   // Work that is independent piece by piece, to whichever thread is free: cores that others use as well are slower.
   template <class Body>
   void share(int64_t pieces, const Body& body) const {
@@ -261,8 +270,9 @@ class Blocked {
         const int64_t i1 = std::min(i0 + block_rows_, a.count);
         for (int64_t j = 0; j < b.count; j += T::kColumns) {
           for (int64_t i = i0; i < i1; i += T::kRows) {
-            tile(a.strips + i * a.step, b.strips + j * b.step, depth, a.first + i, b.first + j,
-                 std::min<int64_t>(T::kRows, a.count - i), std::min<int64_t>(T::kColumns, b.count - j), stage);
+            tile(a.strips + i * a.step, a.strips + (i + T::kRows) * a.step, b.strips + j * b.step, depth, a.first + i,
+                 b.first + j, std::min<int64_t>(T::kRows, a.count - i), std::min<int64_t>(T::kColumns, b.count - j),
+                 stage);
           }
         }
       }
@@ -273,16 +283,16 @@ class Blocked {
     bool first, last;  // of the blocks along k
   };
 
-  [[gnu::always_inline]] void tile(const A* a, const A* b, int64_t depth, int64_t row, int64_t column, int64_t rows,
-                                   int64_t columns, Stage stage) const {
+  [[gnu::always_inline]] void tile(const A* a, const A* next_a, const A* b, int64_t depth, int64_t row, int64_t column,
+                                   int64_t rows, int64_t columns, Stage stage) const {
     A* const sums = sums_ != nullptr ? sums_ + row * sums_step_ + column : nullptr;
     const A* const from = stage.first && !(g_.accumulate && !kRounds) ? nullptr : sums;
     const A* const add = stage.last && bias_ != nullptr ? bias_ + column : nullptr;
     if (rows == T::kRows && columns == T::kColumns && !(kRounds && stage.last)) {
-      return whole_tile(a, b, depth, from, add, sums, sums_step_);
+      return whole_tile(a, next_a, b, depth, from, add, sums, sums_step_);
     }
     A square[T::kRows * T::kColumns];
-    whole_tile(a, b, depth, nullptr, nullptr, square, T::kColumns);
+    whole_tile(a, next_a, b, depth, nullptr, nullptr, square, T::kColumns);
     for (int64_t r = 0; r < rows; ++r) {
       A* const line = square + r * T::kColumns;
       for (int64_t j = 0; j < columns; ++j) {
@@ -300,13 +310,29 @@ class Blocked {
     }
   }
 
-  // to = from + a b + add; a is kRows wide, b kColumns.
-  [[gnu::always_inline]] static void whole_tile(const A* a, const A* b, int64_t depth, const A* from, const A* add,
-                                                A* to, int64_t step) {
+  // The lines of `bytes` bytes of memory from `at` on, for reading or (kWrite) writing.
+  template <int kBytes, int kWrite = 0>
+  [[gnu::always_inline]] static void prefetch(const A* at) {
+#pragma GCC unroll 4
+    for (int line = 0; line < (kBytes + 63) / 64; ++line) {
+      __builtin_prefetch(reinterpret_cast<const char*>(at) + line * 64, kWrite);
+    }
+  }
+
+  // to = from + a b + add; a is kRows wide, b kColumns. What the processor does not fetch by itself in time: the place
+  // of the result, rows of b some steps ahead, and the strip of a that the next tile reads.
+  [[gnu::always_inline]] static void whole_tile(const A* a, const A* next_a, const A* b, int64_t depth, const A* from,
+                                                const A* add, A* to, int64_t step) {
+    constexpr int kStepsAhead = 24;
     V sums[T::kRows][2];
 #pragma GCC unroll 16
-    for (int r = 0; r < T::kRows; ++r) sums[r][0] = sums[r][1] = V{};
+    for (int r = 0; r < T::kRows; ++r) {
+      sums[r][0] = sums[r][1] = V{};
+      prefetch<2 * sizeof(V), 1>(to + r * step);
+    }
     for (int64_t p = 0; p < depth; ++p) {
+      prefetch<T::kRows * sizeof(A)>(next_a + p * T::kRows);
+      prefetch<2 * sizeof(V)>(b + (p + kStepsAhead) * T::kColumns);
       const V b0 = *reinterpret_cast<const V*>(b + p * T::kColumns);
       const V b1 = *reinterpret_cast<const V*>(b + p * T::kColumns + T::kWidth);
 #pragma GCC unroll 16
