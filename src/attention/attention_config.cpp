@@ -70,9 +70,9 @@ void AttentionConfig::describe(config::Schema& s) {
       .choices({"auto", "explicit", "two_pass", "one_sweep"})
       .resume_may_change()
       .doc(
-          "How it is computed: two_pass never forms products of attention matrices, explicit does; auto takes two_pass "
-          "where "
-          "it can serve.");
+          "How it is computed: two_pass never forms products of attention matrices, explicit does; one_sweep is "
+          "two_pass for causal attention on the CPU, with every tile of the matrix made once; auto takes one_sweep, "
+          "then two_pass, where they can serve.");
   s.check(are_layers(layers), "layers", "expected all, even, odd or a list of indices from 0");
   const std::string problem = filter ? conflict(*this) : "";
   s.check(problem.empty(), "form", problem);

@@ -160,7 +160,7 @@ std::string TextSetup::model_text() const {
 
 std::vector<std::string> TextSetup::report(Device device) const {
   return {
-      "attention in training: " + attention_.choice(device.type, true).text(),
+      "attention in training: " + attention_.choice(device.type, true, head_ == TextHead::causal_lm).text(),
       fmt::format("tokenizer: {} tokens, fingerprint {}", human_count(tokenizer_->size()), tokenizer_->fingerprint())};
 }
 

@@ -102,6 +102,12 @@ TEST(AttentionConfig, TwoPassCannotDropTheFilteredMatrix) {
   EXPECT_EQ(read("{variant: gfsa, dropout: 0.1}").choice(DeviceType::cpu, true).name, "explicit");
   EXPECT_EQ(read("{variant: gfsa, dropout: 0.1}").choice(DeviceType::cpu, false).name, "two_pass");
   EXPECT_EQ(read("{variant: softmax, form: two_pass, dropout: 0.1}").choice(DeviceType::cpu, true).name, "two_pass");
+  EXPECT_EQ(read("gfsa").choice(DeviceType::cpu, true, true).name, "one_sweep");
+  // Whether a model is causal is not known to its attention's section.
+  EXPECT_EQ(read("{variant: gfsa, form: one_sweep}").choice(DeviceType::cpu, true, true).name, "one_sweep");
+  expect_error([] { read("{variant: gfsa, form: one_sweep, dropout: 0.1}"); },
+               {"test.yaml:1", "attention.form", "one_sweep", "dropout_order: dropout_first"});
+  expect_error([] { read("{variant: gfsa, form: one_sweep}").choice(DeviceType::cpu, true); }, {"causal", "two_pass"});
   const AttentionConfig c = read("{variant: gfsa, dropout: 0.1}");
   EXPECT_EQ(c.options(6, true).dropout, 0.1);
   EXPECT_EQ(c.options(6, false).dropout, 0);

@@ -259,7 +259,8 @@ Cases model_cases() {
       {"layers by no name", yaml(base_with("attention", "attention: {variant: gfsa, layers: evn}")),
        "DIR/c.yaml:2:36: attention.layers: expected all, even, odd or a list of indices from 0"},
       {"an unknown form", yaml(base_with("attention", "attention: {variant: gfsa, form: two-pass}")),
-       "DIR/c.yaml:2:34: attention.form: 'two-pass' is unknown, expected auto, explicit or two_pass; did you mean "
+       "DIR/c.yaml:2:34: attention.form: 'two-pass' is unknown, expected auto, explicit, two_pass or one_sweep; did "
+       "you mean "
        "'two_pass'?"},
       {"a polynomial of degree 17", yaml(base_with("attention", "attention: {variant: polynomial, degree: 17}")),
        "DIR/c.yaml:2:42: attention.degree: '17' is out of range, expected an integer in [1, 16]"},

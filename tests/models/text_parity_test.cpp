@@ -144,7 +144,7 @@ TEST_P(TextParity, LogitsGradientsAndTwentySteps) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, TextParity,
                          testing::Combine(testing::Range<size_t>(0, std::size(kCases)),
-                                          testing::Values("explicit", "two_pass"),
+                                          testing::Values("explicit", "two_pass", "auto"),
                                           testing::Values(DType::f64, DType::f32)),
                          [](const auto& info) {
                            const GoldenCase& c = kCases[std::get<0>(info.param)];

@@ -1,0 +1,398 @@
+// The one-sweep form, where a head has more than one tile too: against plain loops, their exact derivatives and the
+// other forms.
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "attention/attention_case.h"
+#include "autograd/autograd.h"
+#include "base/threads.h"
+#include "core/cpu/simd.h"
+#include "support/op_case.h"
+
+namespace gfsa::test {
+namespace {
+
+constexpr auto kOneSweep = AttentionForm::one_sweep;
+constexpr auto kExplicit = AttentionForm::explicit_form;
+constexpr auto kTwoPass = AttentionForm::two_pass;
+
+AttentionTestCase causal(int64_t rows, int64_t degree) {
+  return {.rows = rows, .keys = rows, .degree = degree, .causal = true, .form = kOneSweep};
+}
+
+void expect_near(const AttentionResult& r, const AttentionResult& reference, double tolerance) {
+  EXPECT_LT(difference(r.out, reference.out), tolerance);
+  EXPECT_LT(difference(r.dq, reference.dq), tolerance) << "dq";
+  EXPECT_LT(difference(r.dk, reference.dk), tolerance) << "dk";
+  EXPECT_LT(difference(r.dv, reference.dv), tolerance) << "dv";
+  if (reference.dcoefficients) {
+    EXPECT_LT(difference(r.dcoefficients, reference.dcoefficients), tolerance) << "dc";
+  }
+  if (reference.dbias) {
+    EXPECT_LT(difference(r.dbias, reference.dbias), tolerance) << "dbias";
+  }
+}
+
+void expect_as_explicit(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12) {
+  SCOPED_TRACE(c.text());
+  const AttentionValues x = make_values(c);
+  const AttentionResult r = run_attention(c, x, dtype);
+  expect_same_bits(run_attention(c, x, dtype, false).out, r.out, "without a tape");
+  c.form = kExplicit;
+  expect_near(r, run_attention(c, x), tolerance);
+}
+
+void expect_same(const AttentionResult& a, const AttentionResult& b, const std::string& what) {
+  expect_same_bits(a.out, b.out, what);
+  expect_same_bits(a.dq.contiguous(), b.dq.contiguous(), what + ", dq");
+  expect_same_bits(a.dk.contiguous(), b.dk.contiguous(), what + ", dk");
+  expect_same_bits(a.dv.contiguous(), b.dv.contiguous(), what + ", dv");
+  if (a.dbias) expect_same_bits(a.dbias, b.dbias, what + ", dbias");
+}
+
+// All instruction sets of this machine, and back.
+template <class Body>
+void on_every_isa(const Body& body) {
+  const simd::Isa before = simd::active();
+  for (int isa = 0; isa <= static_cast<int>(simd::supported()); ++isa) {
+    simd::set_active(static_cast<simd::Isa>(isa));
+    SCOPED_TRACE(simd::name(simd::active()));
+    body();
+  }
+  simd::set_active(before);
+}
+
+TEST(OneSweep, EqualsPlainLoopsWithExactDerivatives) {
+  on_every_isa([] {
+    for (const int64_t degree : {-1, 1, 2, 3, 5}) {
+      for (const bool masked : {false, true}) {
+        AttentionTestCase c = causal(7, degree);
+        c.head_size = 3;
+        c.uniform = degree > 0;
+        c.holes = c.lengths = masked;
+        expect_exact(c);
+        c.dropout = 0.3;
+        expect_exact(c);
+        c.bias_batch = 1;
+        c.bias_heads = 2;
+        c.packed = false;
+        expect_exact(c);
+      }
+    }
+  });
+}
+
+TEST(OneSweep, SeveralTilesEqualPlainLoopsWithExactDerivatives) {
+  AttentionTestCase c = causal(131, 2);
+  c.batch = 1;
+  expect_exact(c);
+  c.degree = 3;
+  c.uniform = c.holes = true;
+  c.dropout = 0.2;
+  c.bias_batch = c.bias_heads = 1;
+  expect_exact(c);
+}
+
+TEST(OneSweep, CoefficientsOfZeroAndOne) {
+  for (const int64_t degree : {1, 2, 3}) {
+    AttentionTestCase c = causal(5, degree);
+    c.uniform = true;
+    for (int64_t j = 0; j < degree + 2; ++j) {
+      for (const double value : {0.0, 1.0}) {
+        AttentionValues x = make_values(c);
+        for (int64_t h = 0; h < c.heads; ++h) x.coefficients[static_cast<size_t>(h * (degree + 2) + j)] = value;
+        SCOPED_TRACE(fmt::format("coefficient {} is {}", j, value));
+        expect_exact(c, x);
+        x.coefficients[static_cast<size_t>(j)] = 0.3;  // the heads need not be alike
+        expect_exact(c, x);
+      }
+    }
+  }
+}
+
+AttentionTestCase random_case(uint64_t seed) {
+  RandomSequence random(RandomKey(seed, "one sweep"));
+  const auto chance = [&](double p) { return random.uniform() < p; };
+  const auto one_of = [&](const std::vector<int64_t>& values) { return values[random.below(values.size())]; };
+  AttentionTestCase c = causal(1 + static_cast<int64_t>(random.below(330)), one_of({-1, 1, 2, 2, 3, 6}));
+  c.seed = seed;
+  c.batch = one_of({1, 2});
+  c.heads = one_of({1, 2, 3});
+  c.head_size = one_of({1, 3, 8, 16, 33, 64, 80, 96});
+  c.uniform = c.degree > 0 && chance(0.3);
+  c.packed = chance(0.5);
+  c.strided = chance(0.3);
+  c.holes = chance(0.3);
+  c.lengths = chance(0.3);
+  c.dropout = chance(0.4) ? 0.2 : 0;
+  if (chance(0.4)) c.bias_batch = one_of({1, c.batch}), c.bias_heads = one_of({1, c.heads});
+  if (!c.holes && !c.lengths && c.bias_batch == 0 && chance(0.5)) {
+    c.batch = 1;
+    for (int64_t left = c.rows; left > 0; left -= c.sequences.back()) {
+      c.sequences.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(left) + 1)));
+    }
+  }
+  return c;
+}
+
+TEST(OneSweep, RandomCombinationsAgreeWithTheExplicitForm) {
+  for (uint64_t seed = 0; seed < 60; ++seed) expect_as_explicit(random_case(seed));
+}
+
+TEST(OneSweep, EveryInstructionSetAgreesWithTheExplicitForm) {
+  on_every_isa([] {
+    for (uint64_t seed = 100; seed < 110; ++seed) expect_as_explicit(random_case(seed));
+    AttentionTestCase c = causal(200, 3);
+    c.head_size = 40;
+    c.dropout = 0.1;
+    c.lengths = true;
+    expect_as_explicit(c, DType::f32, 1e-5);
+    expect_as_explicit(c, DType::bf16, 0.05);
+  });
+}
+
+TEST(OneSweep, SinglePrecisionAndHalfStayNearDouble) {
+  for (const int64_t rows : {2, 65, 300}) {
+    for (const int64_t degree : {-1, 2, 3}) {
+      for (const double dropout : {0.0, 0.1}) {
+        AttentionTestCase c = causal(rows, degree);
+        c.head_size = 32;
+        c.dropout = dropout;
+        expect_as_explicit(c, DType::f32, 1e-5);
+        expect_as_explicit(c, DType::bf16, 0.05);
+      }
+    }
+  }
+}
+
+TEST(OneSweep, LargeHeads) {
+  for (const int64_t size : {128, 256, 300}) {
+    AttentionTestCase c = causal(150, 2);
+    c.batch = 1;
+    c.head_size = size;
+    expect_as_explicit(c);
+    expect_as_explicit(c, DType::f32, 1e-5);
+  }
+}
+
+TEST(OneSweep, PackedSequencesEqualPlainLoopsWithExactDerivatives) {
+  for (const auto& lengths : std::vector<std::vector<int64_t>>{{4, 0, 1, 5}, {0, 3, 7, 0}, {100, 2}}) {
+    AttentionTestCase c = causal(std::accumulate(lengths.begin(), lengths.end(), int64_t{0}), 2);
+    c.batch = 1;
+    c.head_size = 3;
+    c.sequences = lengths;
+    c.dropout = 0.3;
+    expect_exact(c);
+  }
+}
+
+// What `form: auto` chooses does not depend on the filter, and heads whose wK is 0 take the softmax's very steps.
+TEST(OneSweep, GfsaStartsAsTheSoftmaxBitForBit) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+    for (const auto form : {kOneSweep, AttentionForm::automatic}) {
+      for (const int64_t rows : {65, 230}) {
+        AttentionTestCase c = causal(rows, -1);
+        c.form = form;
+        c.head_size = 32;
+        c.lengths = true;
+        c.bias_batch = 1;
+        c.bias_heads = 2;
+        c.dropout = 0.1;
+        AttentionValues x = make_values(c);
+        const AttentionResult base = run_attention(c, x, dtype);
+        c.degree = 2;
+        c.order = DropoutOrder::dropout_first;
+        x.coefficients = {0, 0, 1, 0, 0, 0, 1, 0};
+        const AttentionResult r = run_attention(c, x, dtype);
+        expect_same(r, base, c.text());
+        // ... and learns: K = 4.
+        const auto dc = r.dcoefficients.to_vector<double>();
+        EXPECT_GT(std::abs(-2 * dc[2] + 3 * dc[3]), 1e-3);
+        // A head beside one that is filtered already.
+        x.coefficients = {0, 0, 1, 0, 0, 0.1, 0.8, 0.3};
+        const AttentionResult mixed = run_attention(c, x, dtype);
+        const auto first_head = [&](const Tensor& t) { return t.slice(2, 0, c.head_size).contiguous(); };
+        expect_same_bits(first_head(mixed.out), first_head(base.out), c.text());
+        expect_same_bits(first_head(mixed.dq), first_head(base.dq), c.text());
+        expect_same_bits(first_head(mixed.dv), first_head(base.dv), c.text());
+      }
+    }
+  }
+}
+
+TEST(OneSweep, IgnoresTheFutureExactly) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+    AttentionTestCase c = causal(230, 3);
+    c.batch = 1;
+    c.uniform = true;
+    const AttentionValues x = make_values(c);
+    const auto before = run_attention(c, x, dtype, false).out.to_vector<double>();
+    for (const int64_t t : {1, 11, 12, 95, 96, 97, 150, 191, 192, 229}) {
+      AttentionValues changed = x;
+      const auto cut = static_cast<size_t>(t * c.heads * c.head_size);
+      for (auto* part : {&changed.q, &changed.k, &changed.v}) {
+        for (size_t e = cut; e < part->size(); ++e) (*part)[e] = 300 - 2 * (*part)[e];
+      }
+      const auto after = run_attention(c, changed, dtype, false).out.to_vector<double>();
+      EXPECT_TRUE(std::equal(before.begin(), before.begin() + static_cast<int64_t>(cut), after.begin())) << t;
+      EXPECT_NE(before[cut], after[cut]);
+    }
+  }
+}
+
+// A longer sequence or a batch padded to one: not a bit changes, for no sum's order depends on n.
+TEST(OneSweep, PaddingChangesNothingReal) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+    AttentionTestCase c = causal(110, 2);
+    c.batch = 1;
+    c.uniform = true;
+    const AttentionValues x = make_values(c);
+    const AttentionResult real = run_attention(c, x, dtype);
+    AttentionTestCase padded = causal(250, 2);
+    padded.batch = 1;
+    padded.uniform = padded.lengths = true;
+    AttentionValues y = make_values(padded);
+    y.coefficients = x.coefficients;
+    y.lengths = {c.rows};
+    std::copy(x.q.begin(), x.q.end(), y.q.begin());
+    std::copy(x.k.begin(), x.k.end(), y.k.begin());
+    std::copy(x.v.begin(), x.v.end(), y.v.begin());
+    const AttentionResult r = run_attention(padded, y, dtype);
+    expect_same_bits(r.out.slice(1, 0, c.rows).contiguous(), real.out, "padded");
+    for (const double d : r.dk.slice(1, c.rows, padded.rows).contiguous().to_vector<double>()) ASSERT_EQ(d, 0);
+  }
+}
+
+TEST(OneSweep, SameBitsInEveryRunAndOnAnyNumberOfThreads) {
+  const int team = threads();
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    AttentionTestCase c = causal(210, 2);
+    c.batch = 5;
+    c.bias_batch = c.bias_heads = 1;
+    c.dropout = 0.1;
+    const AttentionValues x = make_values(c);
+    set_threads(1);
+    const AttentionResult one = run_attention(c, x, dtype);
+    for (const int count : {1, 2, 3}) {
+      set_threads(count);
+      const AttentionResult r = run_attention(c, x, dtype);
+      expect_same(r, one, fmt::format("{} threads", count));
+      expect_same_bits(r.dcoefficients, one.dcoefficients, "dc");
+    }
+  }
+  set_threads(team);
+}
+
+TEST(OneSweep, LargeScoresAndHiddenRowsStayFinite) {
+  AttentionTestCase c = causal(120, 2);
+  c.uniform = c.holes = true;
+  AttentionValues x = make_values(c);
+  for (double& q : x.q) q *= 1e4;
+  std::fill(x.keep.begin(), x.keep.begin() + 110, false);  // nothing in sight of the first rows
+  const AttentionResult r = run_attention(c, x, DType::f32);
+  for (const Tensor& t : {r.out, r.dq, r.dk, r.dv, r.dcoefficients}) {
+    for (const double v : t.contiguous().to_vector<double>()) ASSERT_TRUE(std::isfinite(v));
+  }
+  EXPECT_LT(difference(r.out, reference_attention(c, x)), 1e-3);
+}
+
+TEST(OneSweep, NanScoresStayVisible) {
+  AttentionTestCase c = causal(220, 2);
+  AttentionValues x = make_values(c);
+  std::fill(x.q.begin(), x.q.end(), std::nan(""));
+  for (const double y : run_attention(c, x, DType::f32, false).out.to_vector<double>()) ASSERT_TRUE(std::isnan(y));
+}
+
+// Whatever else is wanted, a gradient is the same; and it is added where it shall be.
+TEST(OneSweep, GradientsThatAreNotWanted) {
+  AttentionTestCase c = causal(140, 3);
+  c.packed = false;
+  c.bias_batch = c.bias_heads = 1;
+  const AttentionValues x = make_values(c);
+  const AttentionResult all = run_attention(c, x);
+  const int64_t width = c.heads * c.head_size;
+  const Shape rows{c.batch, c.rows, width};
+  for (int wanted = 1; wanted < 32; ++wanted) {
+    AttentionInputs in;
+    in.q = Tensor::from<double>(rows, x.q);
+    in.k = Tensor::from<double>(rows, x.k);
+    in.v = Tensor::from<double>(rows, x.v);
+    in.coefficients = Tensor::from<double>({c.heads, c.degree + 2}, x.coefficients);
+    in.bias = Tensor::from<double>({1, 1, c.rows, c.rows}, x.bias);
+    const std::vector<std::pair<Tensor*, const Tensor*>> parts{{&in.q, &all.dq},
+                                                               {&in.k, &all.dk},
+                                                               {&in.v, &all.dv},
+                                                               {&in.coefficients, &all.dcoefficients},
+                                                               {&in.bias, &all.dbias}};
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if ((wanted >> i & 1) != 0) require_grad(*parts[i].first);
+    }
+    const Tensor seed = Tensor::from<double>(rows, seed_values(c));
+    const auto expect_times = [&](double times) {
+      for (size_t i = 0; i < parts.size(); ++i) {
+        if ((wanted >> i & 1) == 0) continue;
+        auto expected = parts[i].second->contiguous().to_vector<double>();
+        for (double& e : expected) e *= times;
+        EXPECT_LT(difference(grad_of(*parts[i].first), expected), 1e-13) << "of " << i << " with " << wanted;
+      }
+    };
+    backward(attention(in, options_of(c)), seed);
+    expect_times(1);
+    backward(attention(in, options_of(c)), seed);
+    expect_times(2);
+  }
+}
+
+TEST(OneSweep, MemoryGrowsWithTheLengthAndNotItsSquare) {
+  const int64_t n = 3000, size = 8;
+  AttentionInputs in;
+  in.qkv = Tensor::from<float>({1, n, 3 * size}, std::vector<float>(static_cast<size_t>(n * 3 * size), 0.1f));
+  in.coefficients = Tensor::from<float>({1, 4}, {0, 0.1f, 0.7f, 0.3f});
+  require_grad(in.qkv);
+  require_grad(in.coefficients);
+  Arena& memory = arena({});
+  const uint64_t before = memory.figures().current;
+  memory.reset_peak();
+  AttentionOptions options;
+  options.causal = true;
+  options.form = kOneSweep;
+  const Tensor y = attention(in, options);
+  // The result, T_1, and the figures of the softmax.
+  EXPECT_LT(memory.figures().current - before, (2u * size + 2) * n * sizeof(float) + 4096);
+  backward(y, Tensor::full(y.shape(), 1, DType::f32));
+  EXPECT_LT(memory.figures().peak - before, static_cast<uint64_t>(n * n) * sizeof(float) / 4);
+}
+
+TEST(OneSweep, IsTheChoiceForCausalAttentionOnTheCpu) {
+  AttentionCase c{.filtered = true, .causal = true};
+  EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "one_sweep");
+  c.filtered = false;
+  EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "one_sweep");
+  c.causal = false;
+  const auto choice = choose_attention(c, AttentionForm::automatic);
+  EXPECT_EQ(choice.name, "two_pass");
+  EXPECT_NE(choice.text().find("not one_sweep: serves causal attention alone"), std::string::npos);
+  expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "causal", "form: two_pass"});
+  c.causal = true;
+  c.device = DeviceType::cuda;
+  expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "CPU", "form: two_pass"});
+  c.device = DeviceType::cpu;
+  c.filtered = true;
+  c.dropout = 0.1;
+  expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "dropout_order: dropout_first"});
+  EXPECT_EQ(choose_attention(c, AttentionForm::automatic).name, "explicit");
+}
+
+// Both draw the same numbers for the same entries.
+TEST(OneSweep, DropsWhatTheTwoPassFormDrops) {
+  AttentionTestCase c = causal(200, 2);
+  c.dropout = 0.5;
+  const AttentionValues x = make_values(c);
+  const AttentionResult one = run_attention(c, x);
+  c.form = kTwoPass;
+  expect_near(one, run_attention(c, x), 1e-12);
+}
+
+}  // namespace
+}  // namespace gfsa::test
