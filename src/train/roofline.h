@@ -21,8 +21,7 @@ struct Roofline {
 // FLOP/s of y = x W^T, all three edge x edge, operands of `type`, sums in f32: the best of some runs.
 double product_rate(Device device, DType type, int64_t edge);
 
-// Takes about a second. On the CPU with the threads of base/threads.h; memory by a triad, a = b + s c (three arrays
-// count; that the processor reads `a` too before it writes it does not, nor does it for ops). On GPUs by a copy.
+// Takes about a second. On the CPU with the threads of base/threads.h, memory by y += s x; on GPUs by a copy.
 Roofline measure_roofline(Device device, DType type);
 
 }  // namespace gfsa::train

@@ -16,6 +16,16 @@
 #include "train/memory_estimate.h"
 
 namespace gfsa::train {
+namespace {
+
+// Gradients are read, values and state are read and written.
+uint64_t update_bytes(const ParameterStore& store, const Optimizer& optimizer) {
+  uint64_t bytes = store.flat_grads().bytes() + 2 * store.flat_values().bytes();
+  for (const auto& [name, tensor] : optimizer.state()) bytes += 2 * tensor.bytes();
+  return bytes;
+}
+
+}  // namespace
 
 void apply_machine_settings(const RunConfig& config, const config::Resolved& resolved) {
   set_threads(config.threads);
@@ -163,14 +173,17 @@ void Session::update() {
   store.complete_grads();
   {
     const ProfileRange clipping("clip gradients");
+    profile::set_bytes(store.flat_grads().bytes());
     outcome_.clipped = clip(store, config.train.clip, 1, losses_->sum());
   }
   {
     const ProfileRange optimizing("optimizer");
+    if (optimizing.is_open()) profile::set_bytes(update_bytes(store, *optimizer));
     optimizer->apply_step(outcome_.clipped.scale);
   }
   if (ema) {
     const ProfileRange averaging("averages");
+    profile::set_bytes(3 * store.flat_values().bytes());
     ema->apply_update(outcome_.clipped.scale);
   }
   // Looked for in each step, not only where a checkpoint is due: which step it was, and where a rollback goes on, must

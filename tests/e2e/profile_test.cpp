@@ -15,6 +15,12 @@ using testing::HasSubstr;
 class ProfileProgramTest : public TrainProgramTest {
  protected:
   json trace() const { return json::parse(read("run/profile.json")); }
+  // FLOPs of all linear layers of the trace, forward and backward.
+  int64_t linear_flops() const {
+    int64_t flops = 0;
+    for (const auto& e : trace()["traceEvents"]) flops += e["name"] == "linear" ? e["args"]["flops"].get<int64_t>() : 0;
+    return flops;
+  }
   std::vector<std::string> list(const std::string& folder) const { return Env::real().list(folder_ / folder); }
 
   void refused(const std::vector<std::string>& arguments, const std::string& message) const {
@@ -179,6 +185,13 @@ TEST_F(ProfileProgramTest, OnADeviceOfItsOwn) {
   for (const auto& [name, figures] : rows) sum += name == "a step" ? 0 : figures.second;
   EXPECT_NEAR(sum, rows.at("a step").second, 0.01 * rows.at("a step").second);
   EXPECT_EQ(rows.at("attention backward").first, 2);
+  const int64_t flops = linear_flops();
+  EXPECT_GT(flops, 0);
+  ASSERT_EQ(
+      train({"--config", "tiny.yaml", "run_dir=run", "train.batch_size=2", "train.accumulate=1", "--profile", "1"})
+          .exit_code,
+      0);
+  EXPECT_EQ(linear_flops(), flops);
   // The work is the op's, not that of who waits for it next.
   EXPECT_GT(rows.at("attention backward").second, rows.at("backward, not in an op").second);
 }
