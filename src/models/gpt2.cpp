@@ -1,5 +1,5 @@
 // gpt2.cpp -- GPT-2 (Radford et al. 2019): pre-norm decoder with learned position embeddings; the head's table is the
-// token embeddings. Generation with a cache: attention/decode.h.
+// token embeddings.
 //
 // Parameter names and shapes are those of transformers' GPT2LMHeadModel (weights of its Conv1D are stored [I, O]); the
 // filter's stand below transformer.h.N.attn.
@@ -55,22 +55,6 @@ class Gpt2Config final : public FamilyConfig {
   Written write_more() const override { return {.numbers = {{"embd_pdrop", sizes().dropout}}}; }
 };
 
-// A block's weights in the type that products are computed in.
-struct BlockWeights {
-  Tensor c_attn, attn_proj, c_fc, mlp_proj;
-};
-
-struct Cache final : DecodeState {
-  std::vector<AttentionCache> layers;  // one a layer
-  // Each token is multiplied with all weights: in bf16 making copies would take several times as long as using them.
-  std::vector<BlockWeights> weights;
-  Tensor head;
-  const std::vector<int64_t>& lengths() const override { return layers.front().lengths(); }
-  void select(const std::vector<int64_t>& from) override {
-    for (AttentionCache& layer : layers) layer.select(from);
-  }
-};
-
 // x + dropout(c_proj(attention(ln_1(x)))), then x + dropout(c_proj(activation(c_fc(ln_2(x))))).
 struct Block {
   Block(const Scope& s, const TextSizes& n, const Init& init, const AttentionConfig& config, int64_t layer)
@@ -94,21 +78,14 @@ struct Block {
     return smaller;
   }
 
-  BlockWeights weights(DType type) const {
-    return {c_attn.weight->to(type), attn_proj.weight->to(type), c_fc.weight->to(type), mlp_proj.weight->to(type)};
-  }
-
-  // attend: from [B, N, 3 C] to [B, N, C], with or without a cache. w: weights(c.compute), or nothing.
-  template <class Attend>
-  Tensor forward(Tensor x, const ForwardContext& c, Attend attend, const BlockWeights& w = {}) const {
+  Tensor forward(Tensor x, const TextInputs& inputs, const ForwardContext& c) const {
     const auto branch = [&](const Tensor& y, const char* place) {
       return dropout(y, dropout_rate, c.key(path + place), c.sample0, c.training);
     };
-    const Tensor qkv = c_attn.forward(ln_1.forward(x, c.compute), Activation::none, w.c_attn);
-    x = add(x, branch(attn_proj.forward(attend(qkv), Activation::none, w.attn_proj), ".attn.resid_dropout"));
-    const Tensor hidden = c_fc.forward(ln_2.forward(x, c.compute), activation, w.c_fc);
-    const Tensor y = mlp_proj.forward(hidden, Activation::none, w.mlp_proj);
-    return add(x, branch(y, ".mlp.dropout"));
+    const Tensor y = attend(attention, c_attn.forward(ln_1.forward(x, c.compute)), inputs, c);
+    x = add(x, branch(attn_proj.forward(y), ".attn.resid_dropout"));
+    const Tensor hidden = c_fc.forward(ln_2.forward(x, c.compute), activation);
+    return add(x, branch(mlp_proj.forward(hidden), ".mlp.dropout"));
   }
 
   LayerNorm ln_1;
@@ -136,52 +113,14 @@ class Gpt2 final : public TextModel {
 
   Tensor forward(const TextInputs& inputs, const ForwardContext& c) const override {
     // The norm works on each token by itself, so only the rows that are wanted need it.
-    return logits(wanted_rows(blocks(inputs, c), inputs), *wte_, c);  // [R, V]
+    const Tensor x = ln_f_.forward(wanted_rows(blocks(inputs, c), inputs), c.compute);
+    return linear(x, *wte_, {}, Activation::none, c.residual());  // [R, V]
   }
   Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const override {
     return ln_f_.forward(blocks(inputs, c));
   }
 
-  std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const override {
-    auto state = std::make_unique<Cache>();
-    for (const Block& block : blocks_) {
-      state->layers.push_back(block.attention.make_cache(rows, c.compute, c.device, capacity));
-      state->weights.push_back(block.weights(c.compute));
-    }
-    state->head = wte_->to(c.compute);
-    return state;
-  }
-  Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
-                const ForwardContext& context) const override {
-    const NoGrad guard;
-    ForwardContext c = context;
-    c.training = false;
-    auto& cache = dynamic_cast<Cache&>(state);
-    const int64_t batch = ids.dim(0), tokens = ids.dim(1);
-    std::vector<int64_t> positions, last;
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t before = cache.lengths()[static_cast<size_t>(b)];
-      const int64_t count = counts.empty() ? tokens : counts[static_cast<size_t>(b)];
-      if (before + count > sizes_.positions)
-        bad_input("a text of {} tokens, but the model has {} positions", before + count, sizes_.positions);
-      // Padding takes any position that exists.
-      for (int64_t i = 0; i < tokens; ++i) positions.push_back(std::min(before + i, sizes_.positions - 1));
-      last.push_back(b * tokens + std::max<int64_t>(count, 1) - 1);
-    }
-    const Tensor at = Tensor::from<int64_t>({batch, tokens}, positions).to(c.device);
-    Tensor x = add(embedding(*wte_, ids, c.residual()), embedding(*wpe_, at, c.residual()));  // [B, M, C]
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-      const auto attend = [&](const Tensor& qkv) {
-        AttentionInputs in;
-        in.qkv = qkv;
-        return blocks_[i].attention.step(in, cache.layers[i], counts);
-      };
-      x = blocks_[i].forward(x, c, attend, cache.weights[i]);
-    }
-    TextInputs wanted;
-    wanted.rows = Tensor::from<int64_t>({batch}, last).to(c.device);
-    return logits(wanted_rows(x, wanted), cache.head, c);
-  }
+  bool generates() const override { return true; }
 
   ParameterStore::LoadOptions load_options() const override {
     auto o = TextModel::load_options();
@@ -204,19 +143,9 @@ class Gpt2 final : public TextModel {
   Tensor blocks(const TextInputs& inputs, const ForwardContext& c) const {
     Tensor x = add(embedding(*wte_, inputs.ids, c.residual()), position_rows(*wpe_, 0, inputs, c.residual()));
     x = dropout(x, sizes_.dropout, c.key("transformer.drop"), c.sample0, c.training);
-    for (const Block& block : blocks_) {
-      const auto run = [&block, inputs, c](const Tensor& y) {
-        return block.forward(y, c, [&](const Tensor& qkv) { return attend(block.attention, qkv, inputs, c); });
-      };
-      x = checkpoint_ && c.training ? checkpoint([run](const auto& in) { return run(in[0]); }, {x}) : run(x);
-    }
+    for (const Block& block : blocks_) x = run_block(checkpoint_ && c.training, block, x, inputs, c);
     return x;
   }
-  // rows [R, C] of the residual stream -> [R, V]; head: wte_ or its copy in the compute type
-  Tensor logits(const Tensor& rows, const Tensor& head, const ForwardContext& c) const {
-    return linear(ln_f_.forward(rows, c.compute), head, {}, Activation::none, c.residual());
-  }
-
   TextSizes sizes_;
   bool checkpoint_;
   Param wte_, wpe_;

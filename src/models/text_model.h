@@ -18,6 +18,8 @@
 
 namespace gfsa {
 
+class DecodeState;
+
 // A batch of B sequences of up to N tokens, padded at their ends; or, with `offsets`, S sequences side by side in one
 // row (B = 1) without padding.
 struct TextInputs {
@@ -26,25 +28,15 @@ struct TextInputs {
   Tensor positions;     // i64 [B, N], from 0 in each sequence; undefined: 0 .. N - 1. Needed with `offsets`
   Tensor lengths;       // i64 [B]: real tokens, the others are padding; undefined: all are real
   Tensor offsets;       // i64 [S + 1], from 0 to N: sequence s is tokens offsets[s] .. offsets[s + 1] - 1
-  int64_t longest = 0;  // with `offsets`: no sequence is longer (GPUs work faster with it); 0: not known
+  int64_t longest = 0;  // no sequence is longer (with `offsets` GPUs work faster with it); 0: not known
   Tensor rows;          // i64 [R]: the tokens (of B N) whose logits a language model's head is to give; undefined: all
+  DecodeState* past = nullptr;  // in generation: what came before these tokens, and where they go (decode_state.h)
 };
 
 enum class TextHead {
   classification,  // one vector a sequence: logits [B or S, classes]; regression is one class
   masked_lm,       // logits [R, V]
   causal_lm,       // logits [R, V]
-};
-
-// What a causal model keeps of the rows that it is generating: for every layer the keys, values and filtered values of
-// the tokens so far.
-class DecodeState {
- public:
-  virtual ~DecodeState() = default;
-  // Tokens of each row so far.
-  virtual const std::vector<int64_t>& lengths() const = 0;
-  // Row i becomes what row from[i] was; there may be more or fewer than before (beams, finished texts).
-  virtual void select(const std::vector<int64_t>& from) = 0;
 };
 
 class TextModel {
@@ -56,14 +48,16 @@ class TextModel {
   // padding hold anything.
   virtual Tensor hidden(const TextInputs& inputs, const ForwardContext& c) const = 0;
 
-  // Generation, models with a causal_lm head only. `rows` empty sequences; room for `capacity` tokens each, which
-  // grows. The state may hold copies of weights: it serves as long as these do not change.
-  virtual std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity, const ForwardContext& c) const;
+  // Generation: models whose attention is causal, with a causal_lm head. They write nothing for it: attend() of
+  // text_parts.h keeps and finds what came before. `rows` empty sequences; room for `capacity` tokens each, which
+  // grows. The state holds copies of weights: it serves as long as these do not change.
+  virtual bool generates() const { return false; }
+  std::unique_ptr<DecodeState> start_decoding(int64_t rows, int64_t capacity) const;
   // Appends ids [rows, M] to the sequences, of row b the first counts[b] <= M (empty: all M; 0: a text that has ended,
   // whose logits mean nothing). Logits [rows, V] of each row's last new token: what forward() on the whole sequences
-  // gives. Records nothing.
-  virtual Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
-                        const ForwardContext& c) const;
+  // gives. Records nothing. Errors: a sequence longer than the model's positions.
+  Tensor decode(const Tensor& ids, const std::vector<int64_t>& counts, DecodeState& state,
+                const ForwardContext& c) const;
 
   // For weights that others trained (train.init_from): parameters that may be missing in the file and keep their
   // initial values (the filter's; a model adds those of a new head), tensors of other heads that are passed over. Names

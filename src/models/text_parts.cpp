@@ -1,5 +1,6 @@
 #include "models/text_parts.h"
 
+#include "models/decode_state.h"
 #include "ops/dropout.h"
 #include "ops/elementwise.h"
 #include "ops/embedding.h"
@@ -9,6 +10,7 @@ namespace gfsa {
 
 Tensor attend(const FilteredAttention& attention, const Tensor& qkv, const TextInputs& inputs, const ForwardContext& c,
               const std::string& use) {
+  if (inputs.past != nullptr) return inputs.past->attend(attention, qkv, use);
   AttentionInputs in;
   in.qkv = qkv;
   in.offsets = inputs.offsets;
@@ -28,11 +30,12 @@ Tensor wanted_rows(const Tensor& x, const TextInputs& inputs) {
 
 Tensor position_rows(const Tensor& table, int64_t offset, const TextInputs& inputs, DType dtype) {
   const int64_t known = table.dim(0) - offset;
+  if (inputs.longest > known) bad_input("a text of {} tokens, but the model has {} positions", inputs.longest, known);
   if (inputs.positions)
     return embedding(offset == 0 ? table : slice(table, 0, offset, table.dim(0)), inputs.positions, dtype);
   const int64_t tokens = inputs.ids.dim(1);
   if (inputs.offsets) fail("packed sequences need positions");
-  if (tokens > known) fail("{} tokens, but there are embeddings for {} positions", tokens, known);
+  if (tokens > known) bad_input("a text of {} tokens, but the model has {} positions", tokens, known);
   return cast(slice(table, 0, offset, offset + tokens), dtype);
 }
 

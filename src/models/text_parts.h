@@ -12,8 +12,8 @@
 
 namespace gfsa {
 
-// One layer's attention, qkv [B, N, 3 C] -> [B, N, C], with the padding and the packing of the model's inputs. use:
-// FilteredAttention::forward.
+// One layer's attention, qkv [B, N, 3 C] -> [B, N, C], with the padding and the packing of the model's inputs, or, in
+// generation, with the tokens that came before. use: FilteredAttention::forward.
 Tensor attend(const FilteredAttention& attention, const Tensor& qkv, const TextInputs& inputs, const ForwardContext& c,
               const std::string& use = "");
 // x [B, N, C] -> the first token of every sequence, [B or S, C].

@@ -10,9 +10,9 @@ struct Conv1D {
   Conv1D(const Scope& s, int64_t inputs, int64_t outputs, const Init& weight_init)
       : weight(s.param("weight", {inputs, outputs}, weight_init)), bias(s.param("bias", {outputs}, zeros())) {}
 
-  // x [..., I] -> [..., O]. copy: the weight in x's type, from a caller with many products to compute.
-  Tensor forward(const Tensor& x, Activation activation = Activation::none, const Tensor& copy = {}) const {
-    return linear(x, copy ? copy : *weight, *bias, activation, {}, WeightLayout::inputs_outputs);
+  // x [..., I] -> [..., O]
+  Tensor forward(const Tensor& x, Activation activation = Activation::none) const {
+    return linear(x, *weight, *bias, activation, {}, WeightLayout::inputs_outputs);
   }
 
   Param weight, bias;

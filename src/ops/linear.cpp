@@ -16,6 +16,8 @@ namespace {
 
 using Kind = GemmEpilogue::Kind;
 
+thread_local WeightCopies* copies_in_use = nullptr;
+
 // One layer's operands as its products take them: detached, dense, the weight in x's type.
 struct Layer {
   Tensor x, w, bias;
@@ -34,7 +36,7 @@ struct Layer {
     if (bias_in.defined()) e.dtype("bias", bias_in, {master});
     rows = e["..."], inputs = e["I"], outputs = e["O"];
     x = x_in.detach().contiguous();
-    w = weight.detach().contiguous().to(x.dtype());
+    w = WeightCopies::of(weight.detach().contiguous(), x.dtype());
     if (bias_in.defined()) bias = bias_in.detach().contiguous();
   }
 
@@ -120,6 +122,19 @@ Tensor through_activation(Activation activation, const Tensor& z, Tensor dy) {
 }
 
 }  // namespace
+
+WeightCopies::Use::Use(WeightCopies& copies) {
+  if (copies_in_use != nullptr) fail("linear: copies of weights are kept elsewhere already");
+  copies_in_use = &copies;
+}
+WeightCopies::Use::~Use() { copies_in_use = nullptr; }
+
+Tensor WeightCopies::of(const Tensor& weight, DType type) {
+  if (copies_in_use == nullptr || weight.dtype() == type) return weight.to(type);
+  Tensor& copy = copies_in_use->kept_[{weight.raw(), type}];
+  if (!copy) copy = weight.to(type);
+  return copy;
+}
 
 void column_sums(const Tensor& dz, const Tensor& sums, bool accumulate) {
   on_device("column_sums", dz, [&](auto d) { ReduceKernels<d>::column_sums(dz, sums, accumulate); });

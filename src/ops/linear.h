@@ -2,7 +2,7 @@
 //
 //   x [..., I] f64|f32|bf16; weight [O, I] or, as `layout` says, [I, O] (y = x W + b, GPT-2's files); bias [O] or
 //   undefined: f32 master weights (f64 for f64). With bf16 x the product runs on a bf16 copy of the weight, sums in
-//   f32; the weight's gradient is f32. Such a copy may be given as well, where many products take the same weight.
+//   f32; the weight's gradient is f32.
 //   y [..., O], dtype of x, or `out` (f32 for a bf16 x: logits).
 // Saved: x; with an activation also z = x W^T + b. With bf16: the bf16 weight.
 // On GPUs gelu_tanh, its gradient (mlp) and the bias's gradient come out of the products where cuBLASLt has them so.
@@ -10,12 +10,33 @@
 // bit. Errors: shapes; dtypes other than these.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "core/tensor.h"
 #include "ops/activation.h"
 
 namespace gfsa {
+
+// Copies of weights in the type of products, for many small products with the same weights, where making a copy takes
+// several times as long as using it (generation). They serve as long as the weights do not change.
+class WeightCopies {
+ public:
+  // While it lives, linear() on this thread takes and keeps its copies there; one at a time.
+  class Use {
+   public:
+    explicit Use(WeightCopies& copies);
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+  };
+  // The weight in `type`: itself, or a copy that is kept while a Use lives.
+  static Tensor of(const Tensor& weight, DType type);
+
+ private:
+  std::map<std::pair<const void*, DType>, Tensor> kept_;
+};
 
 enum class WeightLayout { outputs_inputs, inputs_outputs };
 

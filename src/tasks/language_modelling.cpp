@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/text/language_blocks.h"
+#include "models/decode_state.h"
 #include "tasks/corpus_task.h"
 #include "tasks/sampling.h"
 
@@ -61,7 +62,7 @@ train::Generated LanguageModelling::generate(const train::GenerateRequest& reque
   const auto room = [&](size_t row) { return static_cast<int64_t>(texts[row].size()) < setup_.positions(); };
   train::Generated out;
   double started = monotonic_seconds();
-  auto state = setup_.model().start_decoding(rows, longest + request.max_tokens, c);
+  auto state = setup_.model().start_decoding(rows, longest + request.max_tokens);
   std::vector<bool> ended(texts.size(), request.max_tokens == 0);
   std::vector<int64_t> counts(texts.size());
   std::vector<int64_t> next(static_cast<size_t>(rows * longest), 0);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/autograd.h"
+#include "models/decode_state.h"
 #include "models/text_case.h"
 #include "support/op_case.h"
 
@@ -35,7 +36,7 @@ TEST(TextDecode, EveryTokenAsInTheWholeText) {
   for (const char* attention : kAttentions) {
     const TextSubject s = gpt2(attention);
     const auto expected = whole(s, 12);
-    const auto state = s.model->start_decoding(1, 2, s.context);
+    const auto state = s.model->start_decoding(1, 2);
     for (int64_t i = 0; i < 12; ++i) {
       const Tensor ids = Tensor::from<int64_t>({1, 1}, {kText[static_cast<size_t>(i)]});
       expect_close(s.model->decode(ids, {}, *state, s.context), row(expected, i), 1e-12, attention);
@@ -54,7 +55,7 @@ TEST(TextDecode, BatchesOfPromptsThatEndAndChangePlaces) {
   for (const char* attention : kAttentions) {
     const TextSubject s = gpt2(attention);
     const auto expected = whole(s, 12);
-    const auto state = s.model->start_decoding(3, 8, s.context);
+    const auto state = s.model->start_decoding(3, 8);
     std::vector<int64_t> ids(15, 0);
     const std::vector<int64_t> counts{5, 2, 3};
     for (size_t b = 0; b < 3; ++b) {
@@ -87,7 +88,7 @@ TEST(TextDecode, InOtherDtypesAndOnOtherDevices) {
       TextSubject s = gpt2(kAttentions[1], DType::f32, device);
       s.context.compute = compute;
       const auto expected = whole(s, 9);
-      const auto state = s.model->start_decoding(1, 9, s.context);
+      const auto state = s.model->start_decoding(1, 9);
       const auto give = [&](int64_t from, int64_t to) {
         const Tensor ids = Tensor::from<int64_t>({1, to - from}, {kText.begin() + from, kText.begin() + to});
         return s.model->decode(ids.to(device), {}, *state, s.context).to(Device{});
@@ -111,7 +112,7 @@ TEST(TextDecode, OneTokenAndManyTakeOtherProducts) {
     TextInputs in;
     in.ids = Tensor::from<int64_t>({1, 24}, text);
     const auto expected = s.model->forward(in, s.context).to_vector<double>();
-    const auto state = s.model->start_decoding(1, 24, s.context);
+    const auto state = s.model->start_decoding(1, 24);
     for (int64_t i = 0; i < 24; ++i) {
       const Tensor ids = Tensor::from<int64_t>({1, 1}, {text[static_cast<size_t>(i)]});
       const Tensor logits = s.model->decode(ids, {}, *state, s.context);
@@ -123,7 +124,7 @@ TEST(TextDecode, OneTokenAndManyTakeOtherProducts) {
 
 TEST(TextDecode, EncodersDoNotGenerate) {
   const TextSubject s("{name: bert, width: 16, depth: 1, heads: 2, vocabulary: 29}", "softmax", TextHead::masked_lm, 0);
-  expect_error([&] { s.model->start_decoding(1, 1, s.context); }, {"does not generate"});
+  expect_error([&] { s.model->start_decoding(1, 1); }, {"does not generate"});
 }
 
 }  // namespace

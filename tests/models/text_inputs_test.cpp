@@ -104,7 +104,7 @@ TEST(TextInputs, SequencesThatAreTooLongOrWithoutPositions) {
   const TextSubject s(tiny(kFamilies[0]), "softmax", kClasses, 3);
   TextInputs in;
   in.ids = Tensor::zeros({1, 13}, DType::i64);
-  expect_error([&] { s.model->forward(in, s.context); }, {"13 tokens, but there are embeddings for 12 positions"});
+  expect_error([&] { s.model->forward(in, s.context); }, {"a text of 13 tokens, but the model has 12 positions"});
   TextInputs packed = Texts().packed();
   packed.positions = {};
   expect_error([&] { s.model->forward(packed, s.context); }, {"packed sequences need positions"});
