@@ -18,7 +18,8 @@ class ProfileProgramTest : public TrainProgramTest {
   // FLOPs of all linear layers of the trace, forward and backward.
   int64_t linear_flops() const {
     int64_t flops = 0;
-    for (const auto& e : trace()["traceEvents"]) flops += e["name"] == "linear" ? e["args"]["flops"].get<int64_t>() : 0;
+    const json all = trace();
+    for (const auto& e : all["traceEvents"]) flops += e["name"] == "linear" ? e["args"]["flops"].get<int64_t>() : 0;
     return flops;
   }
   std::vector<std::string> list(const std::string& folder) const { return Env::real().list(folder_ / folder); }
