@@ -5,32 +5,21 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
-#include <utility>
 
 #include "base/threads.h"
-#include "core/cpu/simd.h"
 #include "core/dtype.h"
 #include "ops/kept_memory.h"
+#include "ops/register_tile.h"
 
 namespace gfsa {
 namespace {
-
-// A register of W numbers.
-template <class A, int W>
-struct Register {
-  typedef A type __attribute__((vector_size(W * sizeof(A)), aligned(alignof(A)), may_alias));
-};
 
 // The tile that stays in registers, kRows x 2 registers, of the 32 that AVX-512 has and the 16 of the others: the rest
 // holds a row of B and one number of A.
 template <class A, simd::Isa isa>
 struct Tile {
-  static constexpr int kWidth = static_cast<int>((isa == simd::Isa::avx512 ? 64
-                                                  : isa == simd::Isa::avx2 ? 32
-                                                                           : 16) /
-                                                 sizeof(A));
+  static constexpr int kWidth = kRegisterWidth<A, isa>;
   static constexpr int kRows = isa == simd::Isa::avx512 ? 14 : 6;
   static constexpr int kColumns = 2 * kWidth;
   using V = typename Register<A, kWidth>::type;
@@ -51,95 +40,6 @@ struct Totals {};
 template <class Use, class A>
 A* kept(int64_t elements) {
   return static_cast<A*>(kept_memory<Use>(static_cast<size_t>(elements) * sizeof(A)));
-}
-
-// W registers of W numbers, transposed: log W steps that exchange halves between pairs of registers.
-template <class A, int W>
-struct Square {
-  using V = typename Register<A, W>::type;
-  template <int kHalf, int... i>
-  [[gnu::always_inline]] static void exchange(V& x, V& y, std::integer_sequence<int, i...> /*lanes*/) {
-    const V low = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i - kHalf : i)...);
-    const V high = __builtin_shufflevector(x, y, ((i & kHalf) != 0 ? W + i : i + kHalf)...);
-    x = low, y = high;
-  }
-  template <int kHalf = W / 2>
-  [[gnu::always_inline]] static void transpose(V (&rows)[W]) {
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) {
-      if ((i & kHalf) == 0) exchange<kHalf>(rows[i], rows[i + kHalf], std::make_integer_sequence<int, W>{});
-    }
-    if constexpr (kHalf > 1) transpose<kHalf / 2>(rows);
-  }
-  template <class In>
-  [[gnu::always_inline]] static void load(const In* from, V& to) {
-    A wide[W];
-    for (int i = 0; i < W; ++i) wide[i] = static_cast<A>(from[i]);
-    std::memcpy(&to, wide, sizeof to);
-  }
-};
-
-// Packs `lanes` columns of an operand over `depth` steps of k, x[p * step + i], or rows of it, x[i * step + p]
-// (k_runs), in strips of kLanes, the last one filled up with zeros: out[(i / kLanes * depth + p) * kLanes + i %
-// kLanes].
-template <class A, class In, int W, int kLanes>
-[[gnu::always_inline]] inline void pack(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth, A* out) {
-  const auto one_by_one = [&](A* to, int64_t p, int64_t first, int64_t end) {
-    for (int64_t i = first; i < end; ++i) {
-      to[i % kLanes] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
-    }
-  };
-  if (!k_runs) {  // rows are read whole, as memory likes it
-    constexpr int64_t kRowsAhead = 8, kLine = 64 / sizeof(In);
-    for (int64_t p = 0; p < depth; ++p) {
-      A* to = out + p * kLanes;
-      const In* from = x + p * step;
-      for (int64_t i = 0; i < lanes; i += kLine) __builtin_prefetch(from + kRowsAhead * step + i);
-      int64_t i = 0;
-      for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
-        A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
-        for (int j = 0; j < kLanes; ++j) wide[j] = static_cast<A>(from[i + j]);
-        std::memcpy(to, wide, sizeof wide);
-      }
-      if (i < lanes) one_by_one(to, p, i, i + kLanes);
-    }
-    return;
-  }
-  constexpr int64_t kAhead = 256 / sizeof(In);  // so far that the next lines of W rows arrive in time
-  for (int64_t strip = 0; strip < lanes; strip += kLanes, out += kLanes * depth) {
-    for (int64_t first = 0; first < kLanes; first += W) {
-      const int64_t end = std::min<int64_t>(first + W, kLanes);
-      int64_t p = 0;
-      for (; p + W <= depth; p += W) {
-        typename Register<A, W>::type rows[W];
-#pragma GCC unroll 16
-        for (int i = 0; i < W; ++i) {
-          rows[i] = decltype(rows[i] + rows[i]){};
-          if (strip + first + i >= lanes) continue;
-          const In* from = x + (strip + first + i) * step + p;
-          __builtin_prefetch(from + kAhead);
-          Square<A, W>::load(from, rows[i]);
-        }
-        Square<A, W>::transpose(rows);
-#pragma GCC unroll 16
-        for (int i = 0; i < W; ++i) {
-          std::memcpy(out + (p + i) * kLanes + first, &rows[i], static_cast<size_t>(end - first) * sizeof(A));
-        }
-      }
-      for (; p < depth; ++p) one_by_one(out + p * kLanes, p, strip + first, strip + end);
-    }
-  }
-}
-
-template <simd::Isa isa, class Body>
-void within(const Body& body) {
-  if constexpr (isa == simd::Isa::avx512) {
-    simd::run_avx512(body);
-  } else if constexpr (isa == simd::Isa::avx2) {
-    simd::run_avx2(body);
-  } else {
-    simd::run_baseline(body);
-  }
 }
 
 template <class In, class Out, simd::Isa isa>
@@ -207,10 +107,11 @@ class Blocked {
   const In* a_at(int64_t i, int64_t p) const { return g_.transpose_a ? a_ + p * g_.lda + i : a_ + i * g_.lda + p; }
   const In* b_at(int64_t p, int64_t j) const { return g_.transpose_b ? b_ + j * g_.ldb + p : b_ + p * g_.ldb + j; }
   void pack_a(int64_t i, int64_t rows, int64_t p, int64_t depth, A* to) const {
-    within<isa>([&] { pack<A, In, T::kWidth, T::kRows>(a_at(i, p), g_.lda, !g_.transpose_a, rows, depth, to); });
+    within<isa>([&] { pack_strips<A, In, T::kWidth, T::kRows>(a_at(i, p), g_.lda, !g_.transpose_a, rows, depth, to); });
   }
   void pack_b(int64_t j, int64_t columns, int64_t p, int64_t depth, A* to) const {
-    within<isa>([&] { pack<A, In, T::kWidth, T::kColumns>(b_at(p, j), g_.ldb, g_.transpose_b, columns, depth, to); });
+    within<isa>(
+        [&] { pack_strips<A, In, T::kWidth, T::kColumns>(b_at(p, j), g_.ldb, g_.transpose_b, columns, depth, to); });
   }
 
   // All of A's rows are packed for all threads, columns of B by the thread that multiplies them: the larger operand is

@@ -63,9 +63,11 @@ template <class A, class In, int W, int kLanes>
     }
   };
   if (!k_runs) {  // rows are read whole, as memory likes it
+    constexpr int64_t kRowsAhead = 8, kLine = 64 / sizeof(In);
     for (int64_t p = 0; p < depth; ++p) {
       A* to = out + p * kLanes;
       const In* from = x + p * step;
+      for (int64_t i = 0; i < lanes; i += kLine) __builtin_prefetch(from + kRowsAhead * step + i);
       int64_t i = 0;
       for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
         A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves

@@ -41,7 +41,7 @@ class Backward {
     figures_ = layout_.add<A>(3 * rows_);
     dv_ = layout_.add<A>(p.keys * p.head_size);
     mean_ = layout_.add<A>(p.head_size);
-    row_ = layout_.add<A>(p.head_size);
+    row_ = layout_.add<A>(count_ * kColumns);
     mask_ = layout_.add<float>(kSquare);
   }
   const ScratchLayout& layout() const { return layout_; }
@@ -134,17 +134,22 @@ class Backward {
     const HeadRows<T> out = head_rows<T>(saved_.out, w.head.b, w.head.h, size);
     const A c0 = c(w, 0), cu = static_cast<A>(p_.uniform(w.head.h));
     VisibleMean<T> mean(p_, w.head, mean_sum);
+    std::fill(row, row + count_ * kColumns, A(0));
     within<isa>([&] {
-      for (int64_t i = 0; i < p_.rows; ++i) {
-        const T *const y = out.row(i), *const v = w.head.v.row(i), *const g = w.g.row(i);
+      for (int64_t i = kSquare; i < p_.rows; ++i) {  // the rows before are sums of their only tile
+        const T *const y = out.row(i), *const v = w.head.v.row(i);
+        if (i + Tile::kAhead < p_.rows) Tile::fetch(out.row(i + Tile::kAhead), 0, 1, size);
         for (int64_t k = 0; k < size; ++k) row[k] = static_cast<A>(y[k]);
         if (c0 != A(0)) {
           for (int64_t k = 0; k < size; ++k) row[k] -= c0 * static_cast<A>(v[k]);
         }
         if (cu != A(0)) mean.add(i, -cu, row);
         A sum = 0;
+        for (int64_t s = 0; s < count_; ++s) {
+          const A *const g = w.d.at(s, i), *const from = row + s * kColumns;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t k = 0; k < size; ++k) sum += row[k] * static_cast<A>(g[k]);
+          for (int64_t k = 0; k < kColumns; ++k) sum += from[k] * g[k];
+        }
         w.r_term[i] = sum;
       }
     });
@@ -205,7 +210,7 @@ class Backward {
   void through_scores(const Work& w, const TilePlace& at) const {
     Tile::template scores<kSquare>(from(w.d, 0, at.row0), w.degree, p_.head_size,
                                    w.t + at.key0 * w.degree * p_.head_size, at.rows, at.keys, at.lower(), w.dm);
-    // Exact where a row's gradient is 0 because it sees a single key.
+    // Also exact where a row's gradient is 0 because it sees a single key.
     if (at.row0 == 0) w.rows_of.sum_products(at, w.tile, w.dm, w.r_term);
     w.rows_of.score_gradient(at, w.tile, w.plain, w.dm, w.r_term + at.row0, w.dbias);
     if (to_.q.tensor) {
@@ -234,28 +239,30 @@ class Backward {
     }
   }
 
-  // dV = sum c_j D_j
+  // dV = sum c_j D_j, in D_1's place.
   void values(const Work& w, A* dv, A* mean_sum) const {
     const int64_t n = p_.rows, size = p_.head_size;
+    const Strips sum = from(w.d, 1, 0);
     within<isa>([&] {
-      for (int64_t i = 0; i < n; ++i) {
-        for (int64_t s = 0; s < count_; ++s) {
-          const int64_t columns = std::min<int64_t>(kColumns, size - s * kColumns);
-          A* const to = dv + i * size + s * kColumns;
-          for (int64_t k = 0; k < columns; ++k) to[k] = A(0);
-          for (int64_t j = 0; j <= w.degree; ++j) {
-            const A cj = c(w, j);
-            if (cj == A(0)) continue;
-            const A* const d = w.d.at(j * count_ + s, i);
+      for (int64_t s = 0; s < count_; ++s) {
+        A* const to = sum.at(s, 0);
+        const A c1 = c(w, 1);
 #pragma omp simd
-            for (int64_t k = 0; k < columns; ++k) to[k] += cj * d[k];
-          }
+        for (int64_t k = 0; k < n * kColumns; ++k) to[k] *= c1;
+        for (int64_t j = 0; j <= w.degree; ++j) {
+          const A cj = c(w, j);
+          if (j == 1 || cj == A(0)) continue;
+          const A* const d = w.d.at(j * count_ + s, 0);
+#pragma omp simd
+          for (int64_t k = 0; k < n * kColumns; ++k) to[k] += cj * d[k];
         }
       }
     });
-    if (p_.uniform(w.head.h) != 0) {
-      add_mean_gradient(p_, w.head, static_cast<A>(p_.uniform(w.head.h)), w.g, dv, mean_sum);
+    if (p_.uniform(w.head.h) == 0) return store(to_.v, w.head, sum, 0, n);
+    for (int64_t s = 0; s < count_; ++s) {
+      store_rows(dv + s * kColumns, size, sum.at(s, 0), kColumns, n, std::min<int64_t>(kColumns, size - s * kColumns));
     }
+    add_mean_gradient(p_, w.head, static_cast<A>(p_.uniform(w.head.h)), w.g, dv, mean_sum);
     const HeadRows<T> rows = head_rows<T>(to_.v.tensor, w.head.b, w.head.h, size);
     store_rows(rows.data, rows.step, dv, size, n, size, to_.v.accumulate);
   }

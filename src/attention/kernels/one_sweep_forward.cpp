@@ -50,7 +50,7 @@ class Forward {
     A* const tile = scratch.at<A>(tile_);
     A *const most = scratch.at<A>(figures_), *const sum = most + kSquare, *const factor = sum + kSquare;
     Tile::pack_transposed(head.k.data, head.k.step, head.width, size, keys, size * kColumns);
-    Tile::pack(head.v.data, head.v.step, head.width, size, x, 0);
+    Tile::pack(head.v.data, head.v.step, n, size, x, 0);
     const SweepRows<T, isa, kKeys> rows_of(p, head, scratch.at<float>(mask_));
     VisibleMean<T> mean(p, head, scratch.at<A>(mean_));
 
@@ -103,16 +103,14 @@ class Forward {
     within<isa>([&] {
       for (int64_t r = 0; r < own.rows; ++r) {
         const int64_t i = own.row0 + r;
-        const T* const v = head.v.row(i);
         for (int64_t s = 0; s < count_; ++s) {
           const A* const from = y.at(s, r);
           A* const to = row + s * kColumns;
           const A scale = f * inverse[r];
           for (int64_t k = 0; k < kColumns; ++k) to[k] = scale * from[k];
-        }
-        if (cv != A(0)) {
-#pragma omp simd
-          for (int64_t k = 0; k < size; ++k) row[k] += cv * static_cast<A>(v[k]);
+          if (cv == A(0)) continue;
+          const A* const v = x.at(s, i);
+          for (int64_t k = 0; k < kColumns; ++k) to[k] += cv * v[k];
         }
         if (j == 0 && cu != A(0)) mean.add(i, cu, row);
         T* const to = j == 0 ? result.row(i) : kept != nullptr ? kept + i * step : nullptr;
