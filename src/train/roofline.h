@@ -21,7 +21,8 @@ struct Roofline {
 // FLOP/s of y = x W^T, all three edge x edge, operands of `type`, sums in f32: the best of some runs.
 double product_rate(Device device, DType type, int64_t edge);
 
-// Takes about a second. On the CPU with the threads of base/threads.h, memory by y += s x; on GPUs by a copy.
+// Takes about a second. On the CPU with the threads of base/threads.h, memory by arrays that are changed in place; on
+// GPUs by a copy.
 Roofline measure_roofline(Device device, DType type);
 
 }  // namespace gfsa::train
