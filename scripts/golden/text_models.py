@@ -20,6 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 STEPS, LR, WEIGHT_DECAY = 20, 2e-3, 0.05
+BASE_LR = 1e-4  # of the published sizes
 
 SMALL = dict(width=18, depth=2, heads=3, mlp_width=29, vocabulary=37, positions=16)
 OTHER = dict(width=20, depth=3, heads=2, mlp_width=24, vocabulary=41, positions=13)
@@ -182,8 +183,8 @@ class Batch:
         return F.cross_entropy(logits, targets)
 
 
-def train(net, batch):
-    optimizer = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.999), eps=1e-8)
+def train(net, batch, lr=LR):
+    optimizer = torch.optim.AdamW(net.parameters(), lr=lr, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.999), eps=1e-8)
     losses = []
     for step in range(STEPS):
         optimizer.zero_grad()
@@ -218,6 +219,7 @@ def main():
                     g = p.grad.reshape(-1)
                     digests.append([g.norm().item(), (g @ torch.from_numpy(spread(name + "/digest", g.numel()))).item()])
                 out["digests"] = torch.tensor(digests, dtype=torch.float64)
+                out["losses_f64"] = train(net, batch, BASE_LR)
             else:
                 for name, p in net.named_parameters():
                     out["grads/" + name] = p.grad.float()

@@ -7,7 +7,8 @@
 --peer is a script that takes --model, --attention softmax|sdpa|gfsa|gfsa_two_pass, --dtype, --steps, --compile and prints a JSON line with
 step_ms.median and peak_rss_mb: one training step of the same model in PyTorch. Each round runs, one after the other, our program and
 every PyTorch row of the same work; a figure is the median over the rounds of each run's median step. "ratio" is our time over
-that of the best PyTorch row: below 1 we are faster. Models are configs/benchmark/*.yaml: vit_small32, deit_s, bert_base, gpt2.
+that of the best PyTorch row: below 1 we are faster. Both sides flush denormal numbers to zero (the peer's GPT-2 begins with a loss of 100
+and more, and without that its steps take between 4 and 25 s on one machine). Models are configs/benchmark/*.yaml: vit_small32, deit_s, bert_base, gpt2.
 """
 import argparse
 import json
@@ -38,6 +39,9 @@ def write_texts(folder):
         rows = [f"{text(200)},{i % 2}" for i in range(64)]
         (folder / f"{split}.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
         (folder / f"{split}.txt").write_text(text(8 * 1024 + 1) + "\n")
+
+
+FLUSHED = "import runpy, sys, torch; torch.set_flush_denormal(True); sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 
 
 def main():
@@ -71,7 +75,7 @@ def main():
                     ours.append(last_json([a.gfsa, "--config", str(ROOT / "configs" / "benchmark" / f"{model}.yaml"), "--benchmark", str(a.steps),
                                            f"precision={dtype}", *keys]))
                     for row, compiled in rows:
-                        command = [a.python, a.peer, "--model", model, "--attention", row, "--dtype", dtype, "--steps", str(a.steps)]
+                        command = [a.python, "-c", FLUSHED, a.peer, "--model", model, "--attention", row, "--dtype", dtype, "--steps", str(a.steps)]
                         theirs[row, compiled].append(last_json(command + (["--compile"] if compiled else [])))
                 time = {row: statistics.median(r["step_ms"]["median"] for r in runs) for row, runs in theirs.items()}
                 best = min(time, key=time.get)

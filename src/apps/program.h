@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/strings.h"
+#include "base/threads.h"
 #include "train/version.h"
 
 namespace gfsa::apps {
@@ -43,6 +44,7 @@ inline std::string unknown_option(const CLI::App& app, int argc, char** argv) {
 // declare(app, arguments) adds the options; run(arguments) does the work and gives the exit code.
 template <class Arguments, class Declare, class Run>
 int run_program(const char* name, int argc, char** argv, const Declare& declare, const Run& run) try {
+  flush_denormals();
   CLI::App app;
   Arguments arguments;
   declare(app, arguments);

@@ -1,5 +1,9 @@
 #include "base/threads.h"
 
+#ifdef __SSE2__
+#include <xmmintrin.h>
+#endif
+
 namespace gfsa {
 namespace {
 // Under OMP_THREAD_LIMIT or OMP_DYNAMIC teams are quietly smaller than what was asked for, and oneDNN, which relies on
@@ -16,5 +20,11 @@ int team_size = make_team(0);
 void set_threads(int wanted) { team_size = make_team(wanted); }
 
 int threads() { return team_size; }
+
+void flush_denormals() {
+#ifdef __SSE2__
+  _mm_setcsr(_mm_getcsr() | 0x8040);  // results (FTZ) and operands (DAZ)
+#endif
+}
 
 }  // namespace gfsa

@@ -15,6 +15,11 @@ namespace gfsa {
 void set_threads(int threads);
 int threads();
 
+// Numbers too small to be normal (below 1.2e-38 in f32) count as 0 from now on, in this thread and those that it starts
+// later: for programs, before anything else. Processors compute with them some hundred times slower, and training makes
+// them: an optimizer's moments of a word's embedding while the word does not occur, a softmax that is sure of itself.
+void flush_denormals();
+
 // body(begin, end) over [0, n) in contiguous pieces of at least `grain` elements. Runs inline when one piece is enough
 // or when already inside a parallel region. The first exception thrown by a body is rethrown here.
 template <class Body>

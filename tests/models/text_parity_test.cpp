@@ -152,11 +152,11 @@ INSTANTIATE_TEST_SUITE_P(Cases, TextParity,
                                               name_of(std::get<2>(info.param)));
                          });
 
-// The published sizes: number of parameters, logits, and of each gradient its length and its product with known
-// numbers.
+// The published sizes: number of parameters, logits, of each gradient its length and its product with known numbers,
+// and the losses of training.
 class TextBase : public testing::TestWithParam<size_t> {};
 
-TEST_P(TextBase, ParametersLogitsAndGradients) {
+TEST_P(TextBase, ParametersLogitsGradientsAndTwentySteps) {
   const GoldenCase& c = kBaseCases[GetParam()];
   auto golden = golden_of(c);
   TextSubject s(c.model(), c.attention, c.head, c.classes);
@@ -189,6 +189,20 @@ TEST_P(TextBase, ParametersLogitsAndGradients) {
     EXPECT_NEAR(std::sqrt(squares), norm, 1e-4 * norm + 1e-7 * largest) << name;
     EXPECT_NEAR(product, digests[at + 1], 1e-4 * norm + 1e-7 * largest) << name;
     at += 2;
+  }
+
+  constexpr double kBaseLr = 1e-4;
+  Optimizer& optimizer = s.sections.optimizer.bind(s.store);
+  const auto losses = golden.at("losses_f64").to_vector<double>();
+  ASSERT_EQ(losses.size(), 20U);
+  for (size_t step = 0; step < losses.size(); ++step) {
+    s.store.clear_grads();
+    const Tensor step_loss =
+        loss_of(s.model->forward(inputs_of(golden), s.context), golden.at("targets"), static_cast<int64_t>(step));
+    EXPECT_NEAR(step_loss.item(), losses[step], 1e-3 * (1 + losses[step])) << "step " << step;
+    backward(step_loss);
+    s.store.complete_grads();
+    optimizer.step(kBaseLr);
   }
 }
 
