@@ -25,12 +25,10 @@ struct Tile {
   using V = typename Register<A, kWidth>::type;
 };
 
-inline int64_t whole(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
-
 // Pieces of at most `most`, about equal, in units.
 inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
   const int64_t pieces = (n + most - 1) / most;
-  return whole((n + pieces - 1) / pieces, unit);
+  return round_up((n + pieces - 1) / pieces, unit);
 }
 
 // Where packed operands stand, and sums that C cannot hold.
@@ -144,7 +142,7 @@ class Blocked {
       pack_b(j0 + j, std::min(kGroup * T::kColumns, columns - j), p0, depth, packed_b + j * depth);
     });
     const int64_t block = std::clamp(tiles_ / (4 * team_), kLeastTiles, block_rows_ / T::kRows);
-    const int64_t blocks = std::min(tiles_, whole((tiles_ + block - 1) / block, team_));
+    const int64_t blocks = std::min(tiles_, round_up((tiles_ + block - 1) / block, team_));
     share(blocks, [&](int64_t task) {
       const int64_t i0 = tiles_ * task / blocks * T::kRows, i1 = tiles_ * (task + 1) / blocks * T::kRows;
       const int64_t rows = std::min(i1, g_.m) - i0;
@@ -268,14 +266,7 @@ class Blocked {
 
 template <class In, class Out>
 void run(const Gemm& g, const void* a, const void* b, void* c, const void* bias) {
-  switch (simd::active()) {
-    case simd::Isa::avx512:
-      return Blocked<In, Out, simd::Isa::avx512>(g, a, b, c, bias).run();
-    case simd::Isa::avx2:
-      return Blocked<In, Out, simd::Isa::avx2>(g, a, b, c, bias).run();
-    case simd::Isa::baseline:
-      return Blocked<In, Out, simd::Isa::baseline>(g, a, b, c, bias).run();
-  }
+  dispatch_isa([&](auto isa) { Blocked<In, Out, isa>(g, a, b, c, bias).run(); });
 }
 
 }  // namespace

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "core/cpu/simd.h"
 #include "core/dtype.h"
 
 namespace gfsa {
+
+inline int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
 
 // Numbers in a register.
 template <class A, simd::Isa isa>
@@ -101,6 +104,19 @@ template <class A, class In, int W, int kLanes>
       }
       for (; p < depth; ++p) one_by_one(out + p * kLanes, p, strip + first, strip + end);
     }
+  }
+}
+
+// f(constant) with the active instruction set, for what is compiled for each of them.
+template <class F>
+void dispatch_isa(const F& f) {
+  switch (simd::active()) {
+    case simd::Isa::avx512:
+      return f(std::integral_constant<simd::Isa, simd::Isa::avx512>{});
+    case simd::Isa::avx2:
+      return f(std::integral_constant<simd::Isa, simd::Isa::avx2>{});
+    case simd::Isa::baseline:
+      return f(std::integral_constant<simd::Isa, simd::Isa::baseline>{});
   }
 }
 

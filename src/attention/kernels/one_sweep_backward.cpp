@@ -26,7 +26,7 @@ class Backward {
         sweeps_(to_.coefficients != nullptr ? p.degree : most_),
         scores_(to_.q.tensor || to_.k.tensor || to_.bias.tensor),
         count_(Tile::strips(p.head_size)),
-        rows_(whole(p.rows, kSquare)) {
+        rows_(round_up(p.rows, kSquare)) {
     const int64_t matrix = count_ * rows_ * kColumns;
     q_ = layout_.add<A>(matrix);
     keys_ = layout_.add<A>(rows_ * p.head_size);

@@ -25,9 +25,9 @@ class Forward {
         horner_(std::move(horner)),
         softmax_(std::move(softmax)),
         count_(Tile::strips(p.head_size)),
-        strip_step_(whole(p.rows, kSquare) * kColumns) {
+        strip_step_(round_up(p.rows, kSquare) * kColumns) {
     const int64_t most = p.value_degree();
-    keys_ = layout_.add<A>(whole(p.keys, kColumns) * p.head_size);
+    keys_ = layout_.add<A>(round_up(p.keys, kColumns) * p.head_size);
     x_ = layout_.add<A>(most * count_ * strip_step_);
     q_ = layout_.add<A>(count_ * kSquare * kColumns);
     sums_ = layout_.add<A>(most * count_ * kSquare * kColumns);

@@ -4,10 +4,9 @@
 #include <algorithm>
 
 #include "attention/kernels/probabilities.h"
+#include "ops/register_tile.h"
 
 namespace gfsa::kernels {
-
-inline int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
 // Leading dimension of rows of `columns` elements: whole vectors, but no multiple of a page (rows would share cache
 // sets).

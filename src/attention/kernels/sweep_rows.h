@@ -123,8 +123,8 @@ class SweepRows {
  private:
   // Products look at hidden keys too, up to the next multiple of kRows; whole vectors are computed.
   static int64_t filled(const TilePlace& at, int64_t r) {
-    return whole(at.lower() ? std::min(whole(at.keys, kRows), (r / kRows + 1) * kRows) : whole(at.keys, kRows),
-                 kVector);
+    return round_up(at.lower() ? std::min(round_up(at.keys, kRows), (r / kRows + 1) * kRows) : round_up(at.keys, kRows),
+                    kVector);
   }
   // Bias and masks; returns where the row ends.
   [[gnu::always_inline]] int64_t prepare(const TilePlace& at, int64_t r, A* s) const {
@@ -159,18 +159,5 @@ class SweepRows {
   float* mask_;
   A factor_;
 };
-
-// Of a form that is compiled for each instruction set: f(constant) with the active one.
-template <class F>
-void dispatch_isa(const F& f) {
-  switch (simd::active()) {
-    case simd::Isa::avx512:
-      return f(std::integral_constant<simd::Isa, simd::Isa::avx512>{});
-    case simd::Isa::avx2:
-      return f(std::integral_constant<simd::Isa, simd::Isa::avx2>{});
-    case simd::Isa::baseline:
-      return f(std::integral_constant<simd::Isa, simd::Isa::baseline>{});
-  }
-}
 
 }  // namespace gfsa::kernels

@@ -14,8 +14,6 @@ namespace gfsa::kernels {
 // Rows and keys of a tile on the diagonal.
 inline constexpr int64_t kSquare = 96;
 
-inline int64_t whole(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
-
 template <class A, simd::Isa isa>
 struct Tiles {
   static constexpr int kWidth = kRegisterWidth<A, isa>;
