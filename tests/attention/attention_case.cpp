@@ -327,6 +327,24 @@ double difference(const Tensor& a, const std::vector<double>& b) {
 }
 double difference(const Tensor& a, const Tensor& b) { return difference(a, b.to_vector<double>()); }
 
+void expect_near(const AttentionResult& r, const AttentionResult& reference, double tolerance,
+                 double (*error)(const Tensor&, const Tensor&)) {
+  const struct {
+    const char* name;
+    const Tensor &found, &expected;
+  } parts[] = {{"out", r.out, reference.out},
+               {"dq", r.dq, reference.dq},
+               {"dk", r.dk, reference.dk},
+               {"dv", r.dv, reference.dv},
+               {"dcoefficients", r.dcoefficients, reference.dcoefficients},
+               {"dbias", r.dbias, reference.dbias}};
+  for (const auto& part : parts) {
+    ASSERT_EQ(part.found.defined(), part.expected.defined()) << part.name;
+    if (!part.found) continue;
+    EXPECT_LT(error(part.found, part.expected), tolerance) << part.name;
+  }
+}
+
 void expect_exact(const AttentionTestCase& c, const AttentionValues& x) {
   SCOPED_TRACE(c.text());
   const AttentionResult r = run_attention(c, x);

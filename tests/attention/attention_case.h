@@ -70,6 +70,10 @@ double difference(const Tensor& a, const Tensor& b);
 double difference(const Tensor& a, const std::vector<double>& b);
 std::vector<double> random_values(size_t n, uint64_t seed, double deviation = 1);
 
+// The output and all gradients that there are, the same ones on both sides.
+void expect_near(const AttentionResult& r, const AttentionResult& reference, double tolerance,
+                 double (*error)(const Tensor&, const Tensor&) = difference);
+
 // The output against the reference, and the gradient of every input along random directions against its exact
 // derivative.
 void expect_exact(const AttentionTestCase& c, const AttentionValues& x);

@@ -21,19 +21,6 @@ AttentionTestCase causal(int64_t rows, int64_t degree) {
   return {.rows = rows, .keys = rows, .degree = degree, .causal = true, .form = kOneSweep};
 }
 
-void expect_near(const AttentionResult& r, const AttentionResult& reference, double tolerance) {
-  EXPECT_LT(difference(r.out, reference.out), tolerance);
-  EXPECT_LT(difference(r.dq, reference.dq), tolerance) << "dq";
-  EXPECT_LT(difference(r.dk, reference.dk), tolerance) << "dk";
-  EXPECT_LT(difference(r.dv, reference.dv), tolerance) << "dv";
-  if (reference.dcoefficients) {
-    EXPECT_LT(difference(r.dcoefficients, reference.dcoefficients), tolerance) << "dc";
-  }
-  if (reference.dbias) {
-    EXPECT_LT(difference(r.dbias, reference.dbias), tolerance) << "dbias";
-  }
-}
-
 void expect_as_explicit(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12) {
   SCOPED_TRACE(c.text());
   const AttentionValues x = make_values(c);
