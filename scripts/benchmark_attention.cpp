@@ -1,12 +1,14 @@
-// benchmark_attention.cpp -- causal attention alone: forms against each other and against this machine's rate of matrix
+// benchmark_attention.cpp -- attention alone: forms against each other and against this machine's rate of matrix
 // products. Built when asked for; prints one Markdown table.
 //
-//   cmake --build build --target benchmark_attention && build/tests/benchmark_attention [f32|bf16] [rows ...]
+//   cmake --build build --target benchmark_attention
+//   build/tests/benchmark_attention [f32|bf16] [causal|full] [rows ...]
 //
+// causal (the default): one_sweep and two_pass; full, every row sees every key: two_pass and, up to 1,024 rows, explicit.
 // 12 heads of 64 numbers, batches of at least 1,024 rows, random numbers. Forward and backward are timed one after the
 // other, all variants in turn within a round (A B C A B C ...); a figure is the median of the rounds. GFLOP/s count the
-// products a form cannot do without: n^2 D multiply-adds for each, halved because the mask is causal; softmax 2 and 5,
-// GFSA 3 and 7 (2 k + 3).
+// products that cannot be done without: n^2 D multiply-adds for each, half of them with the causal mask; softmax 2 and
+// 5, GFSA 3 and 7 (2 k + 3).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -34,10 +36,11 @@ double median(std::vector<double> values) {
 }
 
 Tensor random_numbers(const Shape& shape) {
-  RandomSequence random(RandomKey(1, "benchmark"));
-  std::vector<float> values(static_cast<size_t>(shape.numel()));
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return Tensor::from<float>(shape, values);
+  static std::vector<float> numbers;
+  static RandomSequence random(RandomKey(1, "benchmark"));
+  const auto count = static_cast<size_t>(shape.numel());
+  while (numbers.size() < count) numbers.push_back(static_cast<float>(random.normal()));
+  return Tensor::from<float>(shape, {numbers.begin(), numbers.begin() + shape.numel()});
 }
 
 // GFLOP/s of one square product.
@@ -56,10 +59,11 @@ struct Variant {
   std::string name;
   bool filtered;
   AttentionForm form;
+  std::string form_name;
   std::vector<double> forward = {}, backward = {};
 };
 
-void run(Variant& v, int64_t batch, int64_t rows, DType dtype) {
+void run(Variant& v, bool causal, int64_t batch, int64_t rows, DType dtype) {
   AttentionInputs in;
   in.qkv = random_numbers({batch, rows, 3 * kHeads * kHeadSize}).to(dtype);
   require_grad(in.qkv);
@@ -71,7 +75,7 @@ void run(Variant& v, int64_t batch, int64_t rows, DType dtype) {
   }
   AttentionOptions options;
   options.heads = kHeads;
-  options.causal = true;
+  options.causal = causal;
   options.form = v.form;
   const Tensor dout = random_numbers({batch, rows, kHeads * kHeadSize}).to(dtype);
   const double start = seconds();
@@ -88,11 +92,14 @@ void run(Variant& v, int64_t batch, int64_t rows, DType dtype) {
 int main(int argc, char** argv) {
   using namespace gfsa;
   DType dtype = DType::f32;
+  bool causal = true;
   std::vector<int64_t> sizes;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "bf16" || argument == "f32") {
       dtype = argument == "bf16" ? DType::bf16 : DType::f32;
+    } else if (argument == "causal" || argument == "full") {
+      causal = argument == "causal";
     } else {
       sizes.push_back(std::max(1L, std::strtol(argv[i], nullptr, 10)));
     }
@@ -104,24 +111,27 @@ int main(int argc, char** argv) {
   fmt::print("|---|---|---|---|---|---|---|---|---|\n");
   for (const int64_t rows : sizes) {
     const int64_t batch = std::max<int64_t>(1, kLeastRows / rows);
-    std::vector<Variant> variants{{"softmax", false, AttentionForm::one_sweep},
-                                  {"softmax", false, AttentionForm::two_pass},
-                                  {"gfsa", true, AttentionForm::one_sweep},
-                                  {"gfsa", true, AttentionForm::two_pass}};
+    std::vector<Variant> variants;
+    for (const auto& [name, filtered] : {std::pair{"softmax", false}, std::pair{"gfsa", true}}) {
+      if (causal) variants.push_back({name, filtered, AttentionForm::one_sweep, "one_sweep"});
+      variants.push_back({name, filtered, AttentionForm::two_pass, "two_pass"});
+      if (!causal && rows <= kLeastRows) {
+        variants.push_back({name, filtered, AttentionForm::explicit_form, "explicit"});
+      }
+    }
     const int rounds = rows > 4096 ? kFewRounds : kRounds;
     for (int round = 0; round <= rounds; ++round) {
       for (Variant& v : variants) {
-        run(v, batch, rows, dtype);
+        run(v, causal, batch, rows, dtype);
         if (round == 0) v.forward.clear(), v.backward.clear();  // kernels and memory are made in it
       }
     }
     const double base[] = {median(variants[0].forward), median(variants[0].backward)};
     for (const Variant& v : variants) {
-      const double unit = 1e-9 * static_cast<double>(batch * kHeads * rows * rows * kHeadSize);
+      const double unit = (causal ? 1e-9 : 2e-9) * static_cast<double>(batch * kHeads * rows * rows * kHeadSize);
       const double forward = median(v.forward), backward = median(v.backward);
-      fmt::print("| {} | {} | {} | {:.1f} | {:.0f} | {:.2f} | {:.1f} | {:.0f} | {:.2f} |\n", rows, v.name,
-                 v.form == AttentionForm::one_sweep ? "one_sweep" : "two_pass", 1e3 * forward,
-                 (v.filtered ? 3 : 2) * unit / forward, forward / base[0], 1e3 * backward,
+      fmt::print("| {} | {} | {} | {:.1f} | {:.0f} | {:.2f} | {:.1f} | {:.0f} | {:.2f} |\n", rows, v.name, v.form_name,
+                 1e3 * forward, (v.filtered ? 3 : 2) * unit / forward, forward / base[0], 1e3 * backward,
                  (v.filtered ? 7 : 5) * unit / backward, backward / base[1]);
     }
     std::fflush(stdout);

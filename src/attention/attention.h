@@ -12,7 +12,7 @@
 // is already concatenated and nothing is transposed in memory. Types: f64, f32, bf16; scores, softmax and sums in f32
 // (f64 for f64); for bf16 the probabilities are rounded to bf16 before they multiply V, as in every bf16 attention.
 // Saved for backward: the inputs, and k - 1 tensors of the output's size for a filter of degree k (one for GFSA, none
-// for softmax or while c2 = ... = ck = 0). Causal attention on the CPU: the output too, and two numbers a row. On GPUs
+// for softmax or while c2 = ... = ck = 0). On the CPU two numbers a row too, and the output of causal attention. On GPUs
 // the output, a number a row, and the k - 1 tensors in any case. No form saves an n x n tensor. GPUs read no input on
 // the host. With a cache, token after token: decode.h.
 // Determinism: each (batch, head) is one thread's work, sums over batch and heads go in order: the same bits on any
@@ -74,7 +74,9 @@ struct AttentionOptions {
   // With offsets: no sequence is longer; 0: not known. The CPU knows better and ignores it. GPUs lay out their work for
   // S sequences of this length; the explicit form takes memory for as many. Too small: rows are left unwritten.
   int64_t longest = 0;
-  int64_t block_rows = 0;  // CPU: rows a block of the two-pass form; 0: from the cache sizes (tests force many blocks)
+  // CPU: rows a block of the two-pass form, up to what products take at once (6, 12) and to 96; 0: from the cache sizes
+  // (tests force many blocks).
+  int64_t block_rows = 0;
 };
 
 // [B, Nq, C] ([1, N, C] with offsets) in q's type. Differentiable in qkv or q, k, v, in coefficients and in bias.

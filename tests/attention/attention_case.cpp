@@ -370,4 +370,13 @@ void expect_exact(const AttentionTestCase& c, const AttentionValues& x) {
 }
 void expect_exact(const AttentionTestCase& c) { expect_exact(c, make_values(c)); }
 
+void expect_as_explicit(AttentionTestCase c, DType dtype, double tolerance) {
+  SCOPED_TRACE(c.text());
+  const AttentionValues x = make_values(c);
+  const AttentionResult r = run_attention(c, x, dtype);
+  expect_same_bits(run_attention(c, x, dtype, false).out, r.out, "without a tape");
+  c.form = AttentionForm::explicit_form;
+  expect_near(r, run_attention(c, x), tolerance);
+}
+
 }  // namespace gfsa::test

@@ -3,12 +3,15 @@
 // gives the derivative along d to the last digits.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <complex>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "attention/attention.h"
+#include "core/cpu/simd.h"
 
 namespace gfsa::test {
 
@@ -78,5 +81,20 @@ void expect_near(const AttentionResult& r, const AttentionResult& reference, dou
 // derivative.
 void expect_exact(const AttentionTestCase& c, const AttentionValues& x);
 void expect_exact(const AttentionTestCase& c);
+
+// The case in `dtype` against the explicit form in f64; without a tape the same bits.
+void expect_as_explicit(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12);
+
+// All instruction sets of this machine, and back.
+template <class Body>
+void on_every_isa(const Body& body) {
+  const simd::Isa before = simd::active();
+  for (int isa = 0; isa <= static_cast<int>(simd::supported()); ++isa) {
+    simd::set_active(static_cast<simd::Isa>(isa));
+    SCOPED_TRACE(simd::name(simd::active()));
+    body();
+  }
+  simd::set_active(before);
+}
 
 }  // namespace gfsa::test

@@ -68,7 +68,6 @@ TEST(AttentionOp, FilterWithBias) {
                    o.causal = true;
                    // GPUs have no one-sweep form.
                    o.form = x[0].device().type == DeviceType::cpu ? form : AttentionForm::automatic;
-                   o.block_rows = 4;
                    return attention(in, o);
                  },
              .reference = [](const std::vector<Array>& x) { return plain(x, 2, true); }};
@@ -79,7 +78,7 @@ TEST(AttentionOp, FilterWithBias) {
 }
 
 TEST(AttentionOp, GradientsAddUpWhereOneTensorIsUsedTwice) {
-  const AttentionTestCase c{.rows = 6, .keys = 6, .degree = 2, .block_rows = 2};
+  const AttentionTestCase c{.rows = 6, .keys = 6, .degree = 2};
   const AttentionValues x = make_values(c);
   const auto once = run_attention(c, x);
   for (const auto form : {AttentionForm::two_pass, AttentionForm::explicit_form}) {

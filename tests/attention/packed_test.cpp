@@ -32,7 +32,6 @@ TEST(PackedAttention, EqualsPlainLoopsWithExactDerivatives) {
             c.causal = causal;
             c.form = form;
             c.dropout = dropout;
-            c.block_rows = causal ? 3 : 0;
             c.packed = degree != 2;
             expect_exact(c);
             if (form == kTwoPass || dropout == 0) continue;

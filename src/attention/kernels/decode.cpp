@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "attention/kernels/probabilities.h"
-#include "attention/kernels/row_blocks.h"
 #include "attention/kernels/rows.h"
 #include "attention/kernels/tasks.h"
 #include "core/cpu/math.h"

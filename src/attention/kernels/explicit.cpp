@@ -2,7 +2,7 @@
 
 #include "attention/kernels/gradient_units.h"
 #include "attention/kernels/kernels.h"
-#include "attention/kernels/row_blocks.h"
+#include "attention/kernels/probabilities.h"
 #include "attention/kernels/rows.h"
 #include "core/dispatch.h"
 #include "ops/gemm.h"

@@ -10,9 +10,9 @@ namespace gfsa::kernels {
 // Backward: D_0 = G, D_{j+1} = M^T D_j;  dM = sum_j D_j T_{j+1}^T,  dV = sum_j c_j D_j,  dc_j = sum D_j o V.
 // For GFSA these are the formulas of the paper's two passes: T_1 = Z, D_1 = dZ, c2 D_2 = A^T dY.
 //
-// Memory: a block of M is sized for the second-level cache. All of M is kept between the passes of one call where that
-// is at most kKeptBytes a thread (n up to 1024 in f32), else each pass makes its blocks anew; nothing n x n outlives a
-// call. Saves T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D], if `save`; undefined if there are none.
+// CPU: blocks of rows of M as tiles, a block sized for the second-level cache. All of M is kept between the passes of one
+// call where that is at most kKeptBytes a thread (n up to 1024 in f32), else each pass makes its blocks anew; nothing
+// n x n outlives a call. Saves the softmaxes' figures, and T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D].
 //
 // GPUs: tiles of M live in registers, whatever n is; the first pass leaves the softmaxes' log-sum-exps, by which all
 // others make M again. Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]; of packed
@@ -28,8 +28,7 @@ struct TwoPass {
 // its own alone, so with the running maximum and sum of the softmax all passes visit a tile at once. In backward
 // likewise, from the last column to the first. Products: 1 + k forward, 3 + 2 k backward.
 //
-// Memory: tiles, and a head's operands in the order in which products read them, O(rows D). Saves out, T_1 .. T_{k-1}
-// as above, and each row's largest score and 1 / sum of its softmax, [B, H, rows, 2].
+// Memory: tiles, and a head's operands in the order in which products read them, O(rows D). Saves the same, and out.
 struct OneSweep {
   static Saved forward(const Problem& p, const Tensor& out, bool save);
   static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);

@@ -2,8 +2,16 @@
 #pragma once
 
 #include "attention/kernels/problem.h"
+#include "ops/register_tile.h"
 
 namespace gfsa::kernels {
+
+// Leading dimension of rows of `columns` elements: whole vectors, but no multiple of a page (rows would share cache
+// sets).
+inline int64_t row_step(int64_t columns) {
+  const int64_t step = round_up(std::max<int64_t>(columns, 1), 16);
+  return step % 1024 == 0 ? step + 16 : step;
+}
 
 // Rows row0 .. row0 + rows - 1 of the n x n matrix, of which only the columns below `width` can be nonzero.
 struct RowBlock {

@@ -56,7 +56,7 @@ struct Saved {
   Tensor horner;   // T_1 .. T_{k-1} of the two-pass and one-sweep forms
   Tensor lse;      // [B, H, rows] f32 (packed: [1, H, N]): logarithms, of base 2, of the sums in the softmaxes'
                    // denominators; not on the CPU
-  Tensor softmax;  // of the one-sweep form
+  Tensor softmax;  // CPU: each row's largest score and 1 / sum of its softmax, [B, H, rows, 2], of two_pass, one_sweep
   Tensor out;      // not of the two-pass form on the CPU
 };
 

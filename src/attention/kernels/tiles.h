@@ -1,4 +1,4 @@
-// tiles.h -- what the one-sweep form is made of: products of tiles that stay in the caches, for one instruction set.
+// tiles.h -- what the forms of the CPU are made of: products of tiles that stay in the caches, for one instruction set.
 //
 // Matrices of n rows and D columns are kept as strips: kColumns columns side by side, all rows of them one after the
 // other, the last strip filled up with zeros. So they serve as the right operand of a product (a row of a strip is what
@@ -11,7 +11,7 @@
 
 namespace gfsa::kernels {
 
-// Rows and keys of a tile on the diagonal.
+// Keys of a tile, and rows of one on the diagonal.
 inline constexpr int64_t kSquare = 96;
 
 template <class A, simd::Isa isa>
@@ -40,13 +40,24 @@ struct Tiles {
   }
   static constexpr int64_t kAhead = 16;  // rows
 
-  // x [rows, columns] with rows `x_step` apart, as strips from row `row` on.
+  // f x [rows, columns] with rows `x_step` apart, as strips.
   template <class In>
-  static void pack(const In* x, int64_t x_step, int64_t rows, int64_t columns, Strips to, int64_t row) {
+  static void pack(const In* x, int64_t x_step, int64_t rows, int64_t columns, A f, Strips to) {
+    constexpr int64_t kPackedAhead = 8;
     within<isa>([&] {
-      for (int64_t s = 0; s * kColumns < columns; ++s) {
-        pack_strips<A, In, kWidth, kColumns>(x + s * kColumns, x_step, false,
-                                             std::min<int64_t>(kColumns, columns - s * kColumns), rows, to.at(s, row));
+      for (int64_t r = 0; r < rows; ++r, x += x_step) {
+        fetch(x + kPackedAhead * x_step, 0, 1, columns);
+        for (int64_t s = 0; s * kColumns < columns; ++s) {
+          A wide[kColumns];  // which nothing aliases: the loops become a few vector moves
+          if (columns - s * kColumns >= kColumns) {
+            for (int64_t k = 0; k < kColumns; ++k) wide[k] = f * static_cast<A>(x[s * kColumns + k]);
+          } else {
+            for (int64_t k = 0; k < kColumns; ++k) {
+              wide[k] = s * kColumns + k < columns ? f * static_cast<A>(x[s * kColumns + k]) : A(0);
+            }
+          }
+          std::memcpy(to.at(s, r), wide, sizeof wide);
+        }
       }
     });
   }
@@ -63,6 +74,28 @@ struct Tiles {
     });
   }
 
+  // Of whole registers.
+  [[gnu::always_inline]] static A sum(const A* x, int64_t n) {
+    return reduce(x, n, [](V& a, const V& b) { a += b; });
+  }
+  [[gnu::always_inline]] static A largest(const A* x, int64_t n) {
+    return reduce(x, n, [](V& a, const V& b) { a = a > b ? a : b; });
+  }
+
+  // Row r of x = f factor[r] x + c y, `count` strips.
+  static void scale_rows(Strips x, int64_t count, int64_t rows, A f, const A* factor, A c, Strips y) {
+    within<isa>([&] {
+      for (int64_t s = 0; s < count; ++s) {
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t k = 0; k < kColumns; k += kWidth) {
+            V value = f * factor[r] * *vector(x.at(s, r) + k);
+            if (c != A(0)) value += c * *vector(y.at(s, r) + k);
+            *vector(x.at(s, r) + k) = value;
+          }
+        }
+      }
+    });
+  }
   // x = f x, `count` strips.
   static void scale(Strips x, int64_t count, int64_t rows, A f) {
     within<isa>([&] {
@@ -81,32 +114,22 @@ struct Tiles {
                      A* tile) {
     within<isa>([&] {
       for (int64_t c = 0; c < keys; c += kColumns, y += groups * depth * kColumns) {
-        for (int64_t r = lower ? c / kRows * kRows : 0; r < rows; r += kRows) {
-          V sums[kRows][2];
-          clear(sums);
-          const A* b = y;
-          for (int64_t g = 0; g < groups; ++g) {
-            for (int64_t p = 0; p < depth; p += kColumns) {
-              const int64_t now = std::min<int64_t>(kColumns, depth - p);
-              add<kColumns, 1>(sums, x.at(g * strips(depth) + p / kColumns, r), b, now);
-              b += now * kColumns;
-            }
-          }
-#pragma GCC unroll 16
-          for (int i = 0; i < kRows; ++i) {
-            *vector(tile + (r + i) * kStep + c) = sums[i][0];
-            *vector(tile + (r + i) * kStep + c + kWidth) = sums[i][1];
-          }
+        const int64_t first = lower ? c / kRows * kRows : 0;
+        if (keys - c > kWidth) {
+          score_strip<kStep, 2>(x, groups, depth, y, first, rows, tile + c);
+        } else {
+          score_strip<kStep, 1>(x, groups, depth, y, first, rows, tile + c);
         }
       }
     });
   }
 
   // to[r, .] = factor[r] to[r, .] + tile[r, 0 .. keys) x, for `count` strips; factor: [rows, to a multiple of kRows],
-  // or nullptr for 1. lower: keys beyond row r's own are not looked at, but for those of its kRows neighbours.
+  // or nullptr for 1. fresh: what stood in `to` does not count. lower: keys beyond row r's own are not looked at, but
+  // for those of its kRows neighbours.
   template <int64_t kStep>
   static void add_rows(const A* tile, int64_t rows, int64_t keys, bool lower, Strips x, int64_t count, const A* factor,
-                       Strips to) {
+                       bool fresh, Strips to) {
     within<isa>([&] {
       for (int64_t s = 0; s < count; ++s) {
         for (int64_t r = 0; r < rows; r += kRows) {
@@ -116,9 +139,13 @@ struct Tiles {
           add<kStep, 1>(sums, tile + r * kStep, x.at(s, 0), lower ? std::min(keys, r + kRows) : keys);
 #pragma GCC unroll 16
           for (int i = 0; i < kRows; ++i) {
-            const A f = factor != nullptr ? factor[r + i] : A(1);
-            *vector(sum + i * kColumns) = sums[i][0] + f * *vector(sum + i * kColumns);
-            *vector(sum + i * kColumns + kWidth) = sums[i][1] + f * *vector(sum + i * kColumns + kWidth);
+            V &first = *vector(sum + i * kColumns), &second = *vector(sum + i * kColumns + kWidth);
+            if (!fresh) {
+              const A f = factor != nullptr ? factor[r + i] : A(1);
+              sums[i][0] += f * first;
+              sums[i][1] += f * second;
+            }
+            first = sums[i][0], second = sums[i][1];
           }
         }
       }
@@ -147,21 +174,66 @@ struct Tiles {
   }
 
  private:
-  static V* vector(A* at) { return reinterpret_cast<V*>(at); }
-  [[gnu::always_inline]] static void clear(V (&sums)[kRows][2]) {
+  // A strip of keys, or its first half.
+  template <int64_t kStep, int kVectors>
+  [[gnu::always_inline]] static void score_strip(Strips x, int64_t groups, int64_t depth, const A* y, int64_t first,
+                                                 int64_t rows, A* tile) {
+    for (int64_t r = first; r < rows; r += kRows) {
+      V sums[kRows][kVectors];
+      clear(sums);
+      const A* b = y;
+      for (int64_t g = 0; g < groups; ++g) {
+        for (int64_t p = 0; p < depth; p += kColumns) {
+          const int64_t now = std::min<int64_t>(kColumns, depth - p);
+          add<kColumns, 1>(sums, x.at(g * strips(depth) + p / kColumns, r), b, now);
+          b += now * kColumns;
+        }
+      }
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) sums[i][0] = sums[i][1] = V{};
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+        for (int h = 0; h < kVectors; ++h) *vector(tile + (r + i) * kStep + h * kWidth) = sums[i][h];
+      }
+    }
+  }
+
+  template <class F>
+  [[gnu::always_inline]] static A reduce(const A* x, int64_t n, const F& f) {
+    V all = *reinterpret_cast<const V*>(x);
+    for (int64_t j = kWidth; j < n; j += kWidth) f(all, *reinterpret_cast<const V*>(x + j));
+    fold<kWidth / 2>(all, f, std::make_integer_sequence<int, kWidth>{});
+    return all[0];
+  }
+  // x's halves, then quarters, ... together.
+  template <int kHalf, class F, int... i>
+  [[gnu::always_inline]] static void fold(V& x, const F& f, std::integer_sequence<int, i...> lanes) {
+    if constexpr (kHalf > 0) {
+      const V other = __builtin_shufflevector(x, x, (i ^ kHalf)...);
+      f(x, other);
+      fold<kHalf / 2>(x, f, lanes);
+    }
+  }
+  static V* vector(A* at) { return reinterpret_cast<V*>(at); }
+  template <int kVectors>
+  [[gnu::always_inline]] static void clear(V (&sums)[kRows][kVectors]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 2
+      for (int h = 0; h < kVectors; ++h) sums[i][h] = V{};
+    }
   }
   // sums += a b with a[i, p] = a[i kRow + p kDeep], b: [depth][kColumns].
-  template <int64_t kRow, int64_t kDeep>
-  [[gnu::always_inline]] static void add(V (&sums)[kRows][2], const A* a, const A* b, int64_t depth) {
+  template <int64_t kRow, int64_t kDeep, int kVectors>
+  [[gnu::always_inline]] static void add(V (&sums)[kRows][kVectors], const A* a, const A* b, int64_t depth) {
     for (int64_t p = 0; p < depth; ++p, a += kDeep, b += kColumns) {
-      const V b0 = *reinterpret_cast<const V*>(b), b1 = *reinterpret_cast<const V*>(b + kWidth);
+      V row[kVectors];
+#pragma GCC unroll 2
+      for (int h = 0; h < kVectors; ++h) row[h] = *reinterpret_cast<const V*>(b + h * kWidth);
 #pragma GCC unroll 16
       for (int i = 0; i < kRows; ++i) {
         const A x = a[i * kRow];
-        sums[i][0] += x * b0;
-        sums[i][1] += x * b1;
+#pragma GCC unroll 2
+        for (int h = 0; h < kVectors; ++h) sums[i][h] += x * row[h];
       }
     }
   }

@@ -1,4 +1,4 @@
-// sweep_rows.h -- what the one-sweep form does to a tile of scores between its products, row after row.
+// tile_rows.h -- what the forms made of tiles do to a tile of scores between their products, row after row.
 #pragma once
 
 #include <cmath>
@@ -10,25 +10,30 @@
 
 namespace gfsa::kernels {
 
+// Loops over rows hold no branch that is the same for all of them: GCC makes a copy of the loop for each side, and one
+// of them is then not vectorised.
+
 // Where a tile stands: rows row0 .. row0 + rows - 1, keys key0 .. key0 + keys - 1, all of them below the head's width.
-// On the diagonal row0 = key0, and row r sees r + 1 keys at most; elsewhere it sees all of them.
 struct TilePlace {
   int64_t row0 = 0, rows = 0, key0 = 0, keys = 0;
-  bool lower() const { return row0 == key0; }
-  int64_t seen(int64_t r) const { return lower() ? std::min(keys, r + 1) : keys; }
+  bool causal = false;
+  // A square on the diagonal, of whose upper half products need not know.
+  bool lower() const { return causal && row0 == key0; }
+  int64_t seen(int64_t r) const { return causal ? std::clamp<int64_t>(row0 + r + 1 - key0, 0, keys) : keys; }
 };
 
 template <class T, simd::Isa isa, int64_t kStep>
-class SweepRows {
+class TileRows {
   using A = acc_t<T>;
+  using Tile = Tiles<A, isa>;
   static constexpr A kHidden = -std::numeric_limits<A>::infinity();
   static constexpr int64_t kVector = 16;
-  static constexpr int64_t kRows = Tiles<A, isa>::kRows;
+  static constexpr int64_t kRows = Tile::kRows;
   static_assert(kStep % kVector == 0);
 
  public:
   // mask: scratch of kStep elements.
-  SweepRows(const Problem& p, const Head<T>& head, float* mask)
+  TileRows(const Problem& p, const Head<T>& head, float* mask)
       : p_(p), head_(head), mask_(mask), factor_(static_cast<A>(1.0 / (1.0 - p.dropout))) {}
 
   // Scores to exponentials below each row's largest score so far. most, sum: the rows' running maximum (-inf at first)
@@ -37,52 +42,57 @@ class SweepRows {
   void exponentials(const TilePlace& at, A* tile, A* most, A* sum, A* factor) const {
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
-        A* const s = tile + r * kStep;
-        const int64_t end = prepare(at, r, s);
-        A largest = kHidden;
-#pragma omp simd reduction(max : largest)
-        for (int64_t j = 0; j < end; ++j) largest = s[j] > largest ? s[j] : largest;
         const A before = most[r];
-        largest = before > largest ? before : largest;
-        most[r] = largest;
-        // Nothing to see yet: all exponentials shall be 0, and NaN scores shall stay NaN.
-        if (largest == kHidden) largest = A(0);
-        A total = 0;
-#pragma omp simd reduction(+ : total)
-        for (int64_t j = 0; j < end; ++j) {
-          const A e = math::exp_nonpositive(s[j] - largest);
-          s[j] = e;
-          total += e;
-        }
-        factor[r] = before == kHidden ? A(0) : math::exp_nonpositive(before - largest);
-        sum[r] = factor[r] * sum[r] + total;
-        if (p_.dropout > 0) drop(at, r, s, s);
-        if constexpr (!std::is_same_v<T, A>) round(s, end);
+        most[r] = std::max(before, Tile::largest(tile + r * kStep, prepare(at, r, tile + r * kStep)));
+        factor[r] = before == kHidden ? A(0) : math::exp_nonpositive(before - most[r]);
+        sum[r] *= factor[r];
       }
     });
+    weigh(at, tile, most, sum);
+  }
+
+  // The same in two steps, where all tiles of a row are there: first most, then exponentials and sum.
+  void largest(const TilePlace& at, A* tile, A* most) const {
+    within<isa>([&] {
+      for (int64_t r = 0; r < at.rows; ++r) {
+        most[r] = std::max(most[r], Tile::largest(tile + r * kStep, prepare(at, r, tile + r * kStep)));
+      }
+    });
+  }
+  void weigh(const TilePlace& at, A* tile, const A* most, A* sum) const {
+    within<isa>([&] {
+      for (int64_t r = 0; r < at.rows; ++r) {
+        A* const s = tile + r * kStep;
+        const int64_t end = filled(at, r);
+        // Nothing to see yet: all exponentials shall be 0, and NaN scores shall stay NaN.
+        const A largest = most[r] == kHidden ? A(0) : most[r];
+#pragma omp simd
+        for (int64_t j = 0; j < end; ++j) s[j] = math::exp_nonpositive(s[j] - largest);
+        sum[r] += Tile::sum(s, end);
+      }
+    });
+    to_operand(at, tile, tile);
   }
 
   // Scores to probabilities, in `tile` as they multiply V; `plain`: before dropout, written only if there is any.
   // most, inverse: the rows' largest scores and 1 / sums.
   void probabilities(const TilePlace& at, A* tile, A* plain, const A* most, const A* inverse) const {
+    A* const to = p_.dropout > 0 ? plain : tile;
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
-        A* const s = tile + r * kStep;
-        const int64_t end = prepare(at, r, s);
+        const A* const s = tile + r * kStep;
+        A* const a = to + r * kStep;
+        const int64_t end = prepare(at, r, tile + r * kStep);
         const A largest = most[r], f = inverse[r];
 #pragma omp simd
-        for (int64_t j = 0; j < end; ++j) s[j] = f * math::exp_nonpositive(s[j] - largest);
-        if (p_.dropout > 0) {
-          std::copy(s, s + end, plain + r * kStep);
-          drop(at, r, plain + r * kStep, s);
-        }
-        if constexpr (!std::is_same_v<T, A>) round(s, end);
+        for (int64_t j = 0; j < end; ++j) a[j] = f * math::exp_nonpositive(s[j] - largest);
       }
     });
+    to_operand(at, to, tile);
   }
 
-  // The rows' sums of m o dm, where the tile is all that they see.
-  void sum_products(const TilePlace& at, const A* tile, const A* dm, A* r_term) const {
+  // r_term += the rows' sums of m o dm.
+  void add_products(const TilePlace& at, const A* tile, const A* dm, A* r_term) const {
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
         const A *const m = tile + r * kStep, *const d = dm + r * kStep;
@@ -90,28 +100,28 @@ class SweepRows {
         A sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int64_t j = 0; j < seen; ++j) sum += m[j] * d[j];
-        r_term[r] = sum;
+        r_term[r] += sum;
       }
     });
   }
 
   // Through dropout and softmax: dm becomes m o dm - r a, which is added to dbias too (row 0 of the head, or nullptr).
   void score_gradient(const TilePlace& at, const A* tile, const A* plain, A* dm, const A* r_term, A* dbias) const {
+    const A* const all = p_.dropout > 0 ? plain : tile;
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
-        const A* const m = tile + r * kStep;
+        const A *const m = tile + r * kStep, *const a = all + r * kStep;
         A* const d = dm + r * kStep;
         const A term = r_term[r];
         const int64_t end = filled(at, r);
-        if (p_.dropout > 0) {
-          const A* const a = plain + r * kStep;
 #pragma omp simd
-          for (int64_t j = 0; j < end; ++j) d[j] = m[j] * d[j] - term * a[j];
-        } else {
-#pragma omp simd
-          for (int64_t j = 0; j < end; ++j) d[j] = m[j] * (d[j] - term);
-        }
-        if (dbias == nullptr) continue;
+        for (int64_t j = 0; j < end; ++j) d[j] = m[j] * d[j] - term * a[j];
+      }
+    });
+    if (dbias == nullptr) return;
+    within<isa>([&] {
+      for (int64_t r = 0; r < at.rows; ++r) {
+        const A* const d = dm + r * kStep;
         A* const db = dbias + (at.row0 + r) * p_.keys + at.key0;
         const int64_t seen = at.seen(r);
 #pragma omp simd
@@ -142,20 +152,35 @@ class SweepRows {
     for (int64_t j = seen; j < end; ++j) s[j] = kHidden;
     return end;
   }
-  [[gnu::always_inline]] void drop(const TilePlace& at, int64_t r, const A* from, A* to) const {
-    const int64_t row = at.row0 + r, seen = at.seen(r);
-    dropout_mask(mask_, seen, p_.dropout_key, p_.sample0 + static_cast<uint32_t>(head_.b),
-                 static_cast<uint64_t>((head_.h * p_.rows + row) * p_.keys + at.key0), static_cast<float>(p_.dropout));
+  // What multiplies V: dropped, and rounded to T. Rows that are one memory may be the other too.
+  void to_operand(const TilePlace& at, const A* from, A* to) const {
+    if (p_.dropout > 0) {
+      for (int64_t r = 0; r < at.rows; ++r) drop(at, r, from + r * kStep, to + r * kStep);
+    }
+    if constexpr (!std::is_same_v<T, A>) {
+      within<isa>([&] {
+        for (int64_t r = 0; r < at.rows; ++r) {
+          A* const s = to + r * kStep;
+          const int64_t end = filled(at, r);
 #pragma omp simd
-    for (int64_t j = 0; j < seen; ++j) to[j] = mask_[j] != 0.0f ? factor_ * from[j] : A(0);
+          for (int64_t j = 0; j < end; ++j) s[j] = static_cast<A>(T(s[j]));
+        }
+      });
+    }
   }
-  [[gnu::always_inline]] static void round(A* s, int64_t end) {
+  void drop(const TilePlace& at, int64_t r, const A* from, A* to) const {
+    const int64_t row = at.row0 + r, end = filled(at, r);
+    dropout_mask(mask_, at.seen(r), p_.dropout_key, p_.sample0 + static_cast<uint32_t>(head_.b),
+                 static_cast<uint64_t>((head_.h * p_.rows + row) * p_.keys + at.key0), static_cast<float>(p_.dropout));
+    std::fill(mask_ + at.seen(r), mask_ + end, 0.0f);
+    within<isa>([&] {
 #pragma omp simd
-    for (int64_t j = 0; j < end; ++j) s[j] = static_cast<A>(T(s[j]));
+      for (int64_t j = 0; j < end; ++j) to[j] = mask_[j] != 0.0f ? factor_ * from[j] : A(0);
+    });
   }
 
   const Problem& p_;
-  const Head<T>& head_;
+  Head<T> head_;
   float* mask_;
   A factor_;
 };
