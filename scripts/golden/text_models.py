@@ -2,7 +2,7 @@
 """Golden files for tests/models/text_parity_test.cpp: what transformers computes with BERT, RoBERTa, ALBERT and GPT-2.
 
 Plain softmax is transformers' own eager attention. GFSA is written here, for transformers' attention interface, from its
-definition (docs/architecture.md): explicit n x n matrices, A @ A, with wK as a parameter beside the projections. Weights
+definition (README.md): explicit n x n matrices, A @ A, with wK as a parameter beside the projections. Weights
 are numbers of a formula that the test has too (value_of below), so that models of published sizes need no big file.
 
   python -P scripts/golden/text_models.py [FOLDER]      needs torch, transformers, numpy, safetensors (PyPI)

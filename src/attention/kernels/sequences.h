@@ -49,8 +49,7 @@ class Sequences {
     return own;
   }
 
-  // body(s, task = b H + h of problem s, scratch) for every head of every problem. Threads take contiguous runs that
-  // cost about the same.
+  // body(s, task = b H + h of problem s, scratch) for every head of every problem.
   template <class Body>
   void for_each_head(const ScratchLayout& largest, const Body& body) const {
     if (!packed()) {
@@ -59,12 +58,7 @@ class Sequences {
       return;
     }
     const int64_t heads = whole_.heads;
-    std::vector<double> cost;
-    for (const Problem& p : problems_) {
-      const auto n = static_cast<double>(p.rows);
-      cost.insert(cost.end(), static_cast<size_t>(heads), n * n + n + 1);
-    }
-    for_each_task(cost, largest,
+    for_each_task(size() * heads, largest,
                   [&](int64_t task, const Scratch& scratch) { body(task / heads, task % heads, scratch); });
   }
 

@@ -54,8 +54,11 @@ void UserTableConfig::describe(config::Schema& s) {
   s.field("columns", columns).doc("Names of the columns of a csv or tsv file without a heading line.");
   s.field("text", text).not_empty().doc("The column with the text.");
   s.field("text_pair", text_pair).doc("The column with the second text of pairs; empty: single texts.");
-  s.field("label", label).not_empty().doc("The column with the class or the number.");
-  s.field("labels", labels).doc("All values that the label column may have, in the order of the model's outputs.");
+  s.field("label", label)
+      .not_empty()
+      .doc("The column with the class or the number; of jsonl, the object's key, as for the others.");
+  s.field("labels", labels)
+      .doc("All values that the label column may have, in the order of the model's outputs; needed unless regression.");
   s.field("regression", regression).doc("The label column holds numbers, and the model learns to say them.");
   s.check(regression == labels.empty() || labels.empty(), "labels", "are of classes; leave them out with regression");
 }
