@@ -4,9 +4,13 @@
 
 #include "attention/attention_case.h"
 #include "core/philox.h"
+#include "support/sanitized.h"
 
 namespace gfsa::test {
 namespace {
+
+// Under sanitizers each takes ten times as long.
+constexpr uint64_t kCases = kSanitizer != nullptr ? 40 : 250;
 
 AttentionTestCase random_case(AttentionForm form, uint64_t seed) {
   RandomSequence random(RandomKey(seed, "random forms"));
@@ -45,7 +49,7 @@ class RandomForms : public testing::TestWithParam<AttentionForm> {};
 
 TEST_P(RandomForms, AgreeWithTheExplicitForm) {
   // Gradients that nearly cancel, as of rows with two keys, lose a digit.
-  for (uint64_t seed = 0; seed < 250; ++seed) expect_as_explicit(random_case(GetParam(), seed), DType::f64, 1e-11);
+  for (uint64_t seed = 0; seed < kCases; ++seed) expect_as_explicit(random_case(GetParam(), seed), DType::f64, 1e-11);
 }
 
 TEST_P(RandomForms, SinglePrecisionAndHalfStayNearDouble) {
