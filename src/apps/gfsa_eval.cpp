@@ -70,7 +70,8 @@ void declare(CLI::App& app, Arguments& a) {
   app.add_option("--generate", a.generate.prompts, "Write on from this text; may be repeated")
       ->type_name("PROMPT")
       ->allow_extra_args(false);
-  app.add_option("--max-tokens", a.generate.max_tokens, "New tokens of each text, at most (100)")
+  app.add_option("--max-tokens", a.generate.max_tokens,
+                 "New tokens of each text, at most (100); fewer where a text fills the model's positions")
       ->type_name("N")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 24).description(""));
   app.add_option("--temperature", a.generate.temperature,

@@ -6,6 +6,7 @@
 #include "autograd/autograd.h"
 #include "base/env.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/threads.h"
 #include "data/text/language_blocks.h"
 #include "models/decode_state.h"
@@ -109,6 +110,12 @@ train::Generated LanguageModelling::generate(const train::GenerateRequest& reque
   }
   for (size_t row = 0; row < texts.size(); ++row) {
     const auto& ids = texts[row];
+    const auto written = static_cast<int64_t>(ids.size() - prompt_lengths[row]);
+    if (written < request.max_tokens && !room(row)) {
+      log::warn(
+          "--generate: text {} ends after {} of {} new tokens: with its prompt of {} it fills the model's {} positions",
+          row + 1, written, request.max_tokens, prompt_lengths[row], setup_.positions());
+    }
     out.texts.push_back(tokenizer.decode({ids.begin() + static_cast<ptrdiff_t>(prompt_lengths[row]), ids.end()}));
   }
   return out;

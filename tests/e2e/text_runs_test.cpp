@@ -46,7 +46,11 @@ TEST_F(TextRuns, AGptGoesOnBitForBitAndWrites) {
   ASSERT_EQ(text.exit_code, 0) << text.err;
   EXPECT_THAT(text.out, StartsWith("the cat"));
   EXPECT_GT(text.out.size(), 12u);
-  EXPECT_THAT(text.err, AllOf(HasSubstr("prompts: "), HasSubstr("written: ")));
+  EXPECT_THAT(text.err, AllOf(HasSubstr("prompts: "), HasSubstr("written: "), testing::Not(HasSubstr("fills"))));
+  const auto full = evaluate({"moved", "--generate", "the cat", "--max-tokens", "999", "--temperature", "0"});
+  EXPECT_THAT(full.err,
+              AllOf(HasSubstr("--generate: text 1 ends after "), HasSubstr(" of 999 new tokens: with its prompt of "),
+                    HasSubstr("it fills the model's ")));
   const auto as_json = evaluate({"moved", "--generate", "the cat", "--generate", "a", "--max-tokens", "8",
                                  "--temperature", "0", "--output", "texts.json"});
   ASSERT_EQ(as_json.exit_code, 0) << as_json.err;
