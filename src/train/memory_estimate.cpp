@@ -15,8 +15,9 @@
 namespace gfsa::train {
 namespace {
 
-// Of two sizes: the larger is at most this and half a batch, so that the estimate costs a fraction of a step.
-constexpr int64_t kLargestProbe = 8;
+// Of two sizes: the larger is at most this and half a batch, so that the estimate costs a fraction of a step. Fewer
+// samples would tell of the threads' scratch memory, which is large beside theirs, and not of their own.
+constexpr int64_t kLargestProbe = 16;
 // The arena takes segments (core/arena.cpp) and cannot fill them all: a quarter of one, a share of what comes and goes
 // in a step up to two segments (larger tensors have segments of their own), a share of the checkpoint's many tensors.
 // Fitted to runs of 140 MiB to 9 GiB; scripts/memory_check.sh compares.

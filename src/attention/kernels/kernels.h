@@ -10,9 +10,9 @@ namespace gfsa::kernels {
 // Backward: D_0 = G, D_{j+1} = M^T D_j;  dM = sum_j D_j T_{j+1}^T,  dV = sum_j c_j D_j,  dc_j = sum D_j o V.
 // For GFSA these are the formulas of the paper's two passes: T_1 = Z, D_1 = dZ, c2 D_2 = A^T dY.
 //
-// CPU: blocks of rows of M as tiles, a block sized for the second-level cache. All of M is kept between the passes of one
-// call where that is at most kKeptBytes a thread (n up to 1024 in f32), else each pass makes its blocks anew; nothing
-// n x n outlives a call. Saves the softmaxes' figures, and T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D].
+// CPU: blocks of rows of M as tiles, a block sized for the second-level cache. All of M is kept between the passes of
+// one call where that is at most kKeptBytes a thread (n up to 1024 in f32), else each pass makes its blocks anew;
+// nothing n x n outlives a call. Saves the softmaxes' figures, and T_1 .. T_{k-1} side by side, [B, H, rows, (k-1) D].
 //
 // GPUs: tiles of M live in registers, whatever n is; the first pass leaves the softmaxes' log-sum-exps, by which all
 // others make M again. Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]; of packed

@@ -75,12 +75,8 @@ struct Tiles {
   }
 
   // Of whole registers.
-  [[gnu::always_inline]] static A sum(const A* x, int64_t n) {
-    return reduce(x, n, [](V& a, const V& b) { a += b; });
-  }
-  [[gnu::always_inline]] static A largest(const A* x, int64_t n) {
-    return reduce(x, n, [](V& a, const V& b) { a = a > b ? a : b; });
-  }
+  [[gnu::always_inline]] static A sum(const A* x, int64_t n) { return reduce<false>(x, n); }
+  [[gnu::always_inline]] static A largest(const A* x, int64_t n) { return reduce<true>(x, n); }
 
   // Row r of x = f factor[r] x + c y, `count` strips.
   static void scale_rows(Strips x, int64_t count, int64_t rows, A f, const A* factor, A c, Strips y) {
@@ -197,20 +193,32 @@ struct Tiles {
     }
   }
 
-  template <class F>
-  [[gnu::always_inline]] static A reduce(const A* x, int64_t n, const F& f) {
+  // Their sum, or the largest.
+  template <bool kLargest>
+  [[gnu::always_inline]] static A reduce(const A* x, int64_t n) {
     V all = *reinterpret_cast<const V*>(x);
-    for (int64_t j = kWidth; j < n; j += kWidth) f(all, *reinterpret_cast<const V*>(x + j));
-    fold<kWidth / 2>(all, f, std::make_integer_sequence<int, kWidth>{});
+    for (int64_t j = kWidth; j < n; j += kWidth) {
+      const V next = *reinterpret_cast<const V*>(x + j);
+      if constexpr (kLargest) {
+        all = all > next ? all : next;
+      } else {
+        all += next;
+      }
+    }
+    fold<kLargest, kWidth / 2>(all, std::make_integer_sequence<int, kWidth>{});
     return all[0];
   }
   // x's halves, then quarters, ... together.
-  template <int kHalf, class F, int... i>
-  [[gnu::always_inline]] static void fold(V& x, const F& f, std::integer_sequence<int, i...> lanes) {
+  template <bool kLargest, int kHalf, int... i>
+  [[gnu::always_inline]] static void fold(V& x, std::integer_sequence<int, i...> lanes) {
     if constexpr (kHalf > 0) {
       const V other = __builtin_shufflevector(x, x, (i ^ kHalf)...);
-      f(x, other);
-      fold<kHalf / 2>(x, f, lanes);
+      if constexpr (kLargest) {
+        x = x > other ? x : other;
+      } else {
+        x += other;
+      }
+      fold<kLargest, kHalf / 2>(x, lanes);
     }
   }
   static V* vector(A* at) { return reinterpret_cast<V*>(at); }
