@@ -14,9 +14,10 @@
 // Saved for backward: the inputs, and k - 1 tensors of the output's size for a filter of degree k (one for GFSA, none
 // for softmax or while c2 = ... = ck = 0). On the CPU two numbers a row too, and the output of causal attention. On
 // GPUs the output, a number a row, and the k - 1 tensors in any case. No form saves an n x n tensor. GPUs read no input
-// on the host. With a cache, token after token: decode.h. Determinism: each (batch, head) is one thread's work, sums
-// over batch and heads go in order: the same bits on any number of threads. A single head (B H = 1) runs on one of
-// them.
+// on the host. With a cache, token after token: decode.h.
+//
+// Determinism: each (batch, head) is one thread's work, sums over batch and heads go in order: the same bits on any
+// number of threads. A single head (B H = 1) runs on one of them.
 #pragma once
 
 #include <optional>

@@ -84,7 +84,7 @@ class HeadGradients {
     return w;
   }
 
-  // A tile of M; plain: of A, where dropout makes a difference.
+  // A tile of M; plain: of A, which is the tile itself without dropout.
   void weights(const Work& w, const TilePlace& at, A* tile, A* plain) const {
     Tile::template scores<kSquare>(from(w.q, at.row0), 1, p_.head_size, w.keys + at.key0 * p_.head_size, at.rows,
                                    at.keys, at.lower(), tile);
@@ -120,9 +120,9 @@ class HeadGradients {
   void store_keys(const Work& w, int64_t key0, int64_t keys) const {
     if (to_.k.tensor) store(to_.k, w.head, w.dk, key0, keys);
   }
-  // Everything else, once D_1, ... and dQ are there. Keys from `key0` on got no gradient.
-  void finish(const Work& w, int64_t key0) const {
-    const int64_t n = p_.rows, size = p_.head_size;
+  // Everything else, once D_1, ... and dQ are there.
+  void finish(const Work& w) const {
+    const int64_t n = p_.rows, size = p_.head_size, width = w.head.width;
     coefficients(w);
     if (to_.v.tensor) values(w);
     if (to_.q.tensor) {
@@ -131,7 +131,7 @@ class HeadGradients {
     }
     if (to_.k.tensor && !to_.k.accumulate) {
       const HeadRows<T> dk = head_rows<T>(to_.k.tensor, w.head.b, w.head.h, size);
-      zero_rows(dk.row(key0), dk.step, p_.keys - key0, size);
+      zero_rows(dk.row(width), dk.step, p_.keys - width, size);
     }
   }
 
@@ -167,9 +167,7 @@ class HeadGradients {
     }
     A* const last = w.t + (w.degree - 1) * size * kColumns;
     Tile::pack_transposed(head.v.data, head.v.step, width, size, last, step);
-    for (int64_t s = 0; s < Tile::strips(width); ++s) {
-      scaled_rows(last + s * step, kColumns, c(w, w.degree), last + s * step, kColumns, size, kColumns);
-    }
+    Tile::scale({last, step}, Tile::strips(width), size, c(w, w.degree));
   }
 
   // dc_j = sum D_j o V

@@ -18,7 +18,7 @@ class OneSweepBackward {
       : p_(p), of_(p, std::move(saved), std::move(dout), std::move(to), kSquare), count_(Tile::strips(p.head_size)) {
     ScratchLayout& layout = of_.layout();
     tile_ = layout.add<A>(kSquare * kSquare);
-    plain_ = layout.add<A>(p.dropout > 0 ? kSquare * kSquare : 0);
+    plain_ = p.dropout > 0 ? layout.add<A>(kSquare * kSquare) : tile_;
     dm_ = layout.add<A>(of_.has_scores() ? kSquare * kSquare : 0);
     row_ = layout.add<A>(count_ * kColumns);
   }
@@ -31,7 +31,7 @@ class OneSweepBackward {
     for (int64_t key0 = (w.head.width - 1) / kSquare * kSquare; key0 >= 0 && w.head.width > 0; key0 -= kSquare) {
       sweep_column(w, places, key0);
     }
-    of_.finish(w, w.head.width);
+    of_.finish(w);
   }
 
  private:

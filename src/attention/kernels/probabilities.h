@@ -37,16 +37,4 @@ template <class A, class M, class S>
 void score_gradient(const RowBlock& block, const A* a, const M* m, const A* dm, S* ds, int64_t ld, A alpha, A scale,
                     A* dbias, int64_t dbias_step);
 
-// The probabilities with and without dropout of a block in one call. m is a's memory where nothing differs.
-template <class T>
-constexpr bool needs_operand(const Problem& p) {
-  return p.dropout > 0 || !std::is_same_v<T, acc_t<T>>;
-}
-template <class T>
-void transition_block(const Problem& p, const Head<T>& head, const RowBlock& block, acc_t<T>* a, T* m, int64_t ld,
-                      float* mask) {
-  probabilities(p, head, block, a, ld);
-  if (needs_operand<T>(p)) to_operand(p, head.b, head.h, block, p.dropout > 0, a, m, ld, mask);
-}
-
 }  // namespace gfsa::kernels

@@ -74,21 +74,20 @@ class TileRows {
     to_operand(at, tile, tile);
   }
 
-  // Scores to probabilities, in `tile` as they multiply V; `plain`: before dropout, written only if there is any.
+  // Scores to probabilities, in `tile` as they multiply V; `plain`: before dropout, the same memory without any.
   // most, inverse: the rows' largest scores and 1 / sums.
   void probabilities(const TilePlace& at, A* tile, A* plain, const A* most, const A* inverse) const {
-    A* const to = p_.dropout > 0 ? plain : tile;
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
         const A* const s = tile + r * kStep;
-        A* const a = to + r * kStep;
+        A* const a = plain + r * kStep;
         const int64_t end = prepare(at, r, tile + r * kStep);
         const A largest = most[r], f = inverse[r];
 #pragma omp simd
         for (int64_t j = 0; j < end; ++j) a[j] = f * math::exp_nonpositive(s[j] - largest);
       }
     });
-    to_operand(at, to, tile);
+    to_operand(at, plain, tile);
   }
 
   // r_term += the rows' sums of m o dm.
@@ -107,10 +106,9 @@ class TileRows {
 
   // Through dropout and softmax: dm becomes m o dm - r a, which is added to dbias too (row 0 of the head, or nullptr).
   void score_gradient(const TilePlace& at, const A* tile, const A* plain, A* dm, const A* r_term, A* dbias) const {
-    const A* const all = p_.dropout > 0 ? plain : tile;
     within<isa>([&] {
       for (int64_t r = 0; r < at.rows; ++r) {
-        const A *const m = tile + r * kStep, *const a = all + r * kStep;
+        const A *const m = tile + r * kStep, *const a = plain + r * kStep;
         A* const d = dm + r * kStep;
         const A term = r_term[r];
         const int64_t end = filled(at, r);

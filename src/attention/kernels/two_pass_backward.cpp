@@ -19,7 +19,7 @@ class TwoPassBackward {
         blocks_(p, of_.sweeps(), sizeof(A), Tiles<A, isa>::kRows) {
     ScratchLayout& layout = of_.layout();
     matrix_ = layout.add<A>(blocks_.stored());
-    plain_ = layout.add<A>(p.dropout > 0 ? blocks_.stored() : 0);
+    plain_ = p.dropout > 0 ? layout.add<A>(blocks_.stored()) : matrix_;
     dm_ = layout.add<A>(of_.has_scores() ? blocks_.tiles * blocks_.tile : 0);
   }
   const ScratchLayout& layout() const { return of_.layout(); }
@@ -31,18 +31,18 @@ class TwoPassBackward {
       for (int64_t i = 0; i < blocks_.count; ++i) sweep_block(w, scratch, j, i);
     }
     if (of_.has_scores()) of_.store_keys(w, 0, w.head.width);
-    of_.finish(w, w.head.width);
+    of_.finish(w);
   }
 
  private:
   // D_{j+1} += M^T D_j for the rows of block i; with the last D_j that scores need, their gradients too.
   void sweep_block(const Work& w, const Scratch& scratch, int64_t j, int64_t i) const {
     A *const tiles = scratch.at<A>(matrix_) + blocks_.offset(i), *const dm = scratch.at<A>(dm_);
-    A* const plain = scratch.at<A>(plain_) + (p_.dropout > 0 ? blocks_.offset(i) : 0);
+    A* const plain = scratch.at<A>(plain_) + blocks_.offset(i);
     const bool with_scores = of_.has_scores() && j == w.degree - 1;
     if (with_scores) std::fill_n(w.r_term + i * blocks_.rows, blocks_.rows_of(i), A(0));
     blocks_.for_each_tile(p_, w.head.width, i, [&](const TilePlace& at, int64_t before) {
-      if (j == 0 || !blocks_.kept) of_.weights(w, at, tiles + before, plain + (p_.dropout > 0 ? before : 0));
+      if (j == 0 || !blocks_.kept) of_.weights(w, at, tiles + before, plain + before);
       of_.sum_keys(w, at, tiles + before, j, 1);
       if (!with_scores) return;
       of_.matrix_gradient(w, at, dm + before);
@@ -50,7 +50,7 @@ class TwoPassBackward {
     });
     if (!with_scores) return;
     blocks_.for_each_tile(p_, w.head.width, i, [&](const TilePlace& at, int64_t before) {
-      of_.through_scores(w, at, tiles + before, plain + (p_.dropout > 0 ? before : 0), dm + before, 0);
+      of_.through_scores(w, at, tiles + before, plain + before, dm + before, 0);
     });
   }
 
