@@ -118,7 +118,7 @@ struct SharedLayer {
     if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);
     y = dropout(dense.forward(y), dropout_rate, c.key(path + ".output_dropout" + here), c.sample0, c.training);
     const Tensor middle = attention_norm.forward(add(x, y));
-    y = ffn_output.forward(ffn.forward(cast(middle, c.compute), activation));
+    y = mlp(cast(middle, c.compute), ffn, ffn_output, activation);
     return norm.forward(add(middle, y));
   }
 

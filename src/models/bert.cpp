@@ -121,7 +121,7 @@ Tensor BertLayer::forward(Tensor x, const TextInputs& inputs, const ForwardConte
   if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);  // [B, C]
   y = attention_output.forward(y);
   const Tensor middle = attention_norm.forward(add(x, branch(y, ".attention.dropout")));
-  y = output.forward(intermediate.forward(cast(middle, c.compute), activation));
+  y = mlp(cast(middle, c.compute), intermediate, output, activation);
   return norm.forward(add(middle, branch(y, ".dropout")));
 }
 

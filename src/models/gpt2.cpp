@@ -84,8 +84,7 @@ struct Block {
     };
     const Tensor y = attend(attention, c_attn.forward(ln_1.forward(x, c.compute)), inputs, c);
     x = add(x, branch(attn_proj.forward(y), ".attn.resid_dropout"));
-    const Tensor hidden = c_fc.forward(ln_2.forward(x, c.compute), activation);
-    return add(x, branch(mlp_proj.forward(hidden), ".mlp.dropout"));
+    return add(x, branch(mlp(ln_2.forward(x, c.compute), c_fc, mlp_proj, activation), ".mlp.dropout"));
   }
 
   LayerNorm ln_1;

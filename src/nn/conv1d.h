@@ -18,4 +18,9 @@ struct Conv1D {
   Param weight, bias;
 };
 
+// second(activation(first(x))), as one op.
+inline Tensor mlp(const Tensor& x, const Conv1D& first, const Conv1D& second, Activation activation) {
+  return mlp(x, *first.weight, *first.bias, *second.weight, *second.bias, activation, WeightLayout::inputs_outputs);
+}
+
 }  // namespace gfsa

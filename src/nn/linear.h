@@ -21,4 +21,9 @@ struct Linear {
   Param weight, bias;
 };
 
+// second(activation(first(x))), as one op.
+inline Tensor mlp(const Tensor& x, const Linear& first, const Linear& second, Activation activation) {
+  return mlp(x, *first.weight, *first.bias, *second.weight, *second.bias, activation);
+}
+
 }  // namespace gfsa

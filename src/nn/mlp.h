@@ -17,7 +17,7 @@ struct Mlp {
 
   // x [B, N, C] -> [B, N, C]
   Tensor forward(const Tensor& x, const ForwardContext& c) const {
-    if (rate == 0 || !c.training) return mlp(x, *fc1.weight, *fc1.bias, *fc2.weight, *fc2.bias, activation);
+    if (rate == 0 || !c.training) return mlp(x, fc1, fc2, activation);
     Tensor h = fc1.forward(x, activation);  // [B, N, hidden]
     h = dropout(h, rate, c.key(path + ".drop1"), c.sample0, c.training);
     return dropout(fc2.forward(h), rate, c.key(path + ".drop2"), c.sample0, c.training);

@@ -69,6 +69,22 @@ void activation_forward(Activation kind, const Tensor& x, const Tensor& y) {
   });
 }
 
+template <class T>
+void activation_block(Activation kind, int64_t rows, int64_t columns, const T* x, int64_t x_step, T* y,
+                      int64_t y_step) {
+  dispatch_activation(kind, [&](auto a) {
+    simd::run([=] {
+      for (int64_t r = 0; r < rows; ++r) {
+#pragma omp simd
+        for (int64_t i = 0; i < columns; ++i) store(y + r * y_step + i, Activate<a>{}(load(x + r * x_step + i)));
+      }
+    });
+  });
+}
+template void activation_block(Activation, int64_t, int64_t, const double*, int64_t, double*, int64_t);
+template void activation_block(Activation, int64_t, int64_t, const float*, int64_t, float*, int64_t);
+template void activation_block(Activation, int64_t, int64_t, const bfloat16*, int64_t, bfloat16*, int64_t);
+
 void activation_backward(Activation kind, const Tensor& x, const Tensor& dy, const Tensor& dx) {
   check_alike("activation_backward", x, x);
   check_alike("activation_backward", dy, x);

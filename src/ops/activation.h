@@ -37,6 +37,11 @@ Tensor sigmoid(const Tensor& x);
 void activation_forward(Activation activation, const Tensor& x, const Tensor& y);
 void activation_backward(Activation activation, const Tensor& x, const Tensor& dy, const Tensor& dx);
 
+// y = activation(x) of a piece of a matrix on the CPU, by the calling thread; rows are x_step and y_step apart.
+template <class T>
+void activation_block(Activation activation, int64_t rows, int64_t columns, const T* x, int64_t x_step, T* y,
+                      int64_t y_step);
+
 // f(std::integral_constant<Activation, A>{}): the switch, to be taken outside loops.
 template <class F>
 void dispatch_activation(Activation activation, F&& f) {

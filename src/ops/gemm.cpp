@@ -3,11 +3,15 @@
 #include <atomic>
 
 #include "base/error.h"
+#include "base/threads.h"
+#include "core/dispatch.h"
 #include "core/on_device.h"
 #include "core/profile.h"
+#include "ops/activation.h"
 #include "ops/gemm_blocked.h"
 #include "ops/gemm_few_rows.h"
 #include "ops/gemm_onednn.h"
+#include "ops/kept_memory.h"
 
 namespace gfsa {
 namespace {
@@ -46,15 +50,39 @@ bool is_empty(const Gemm& g, void* c, const void* bias) {
   return g.m == 0 || g.n == 0 || g.k == 0;
 }
 
+// Whether gemm_blocked() is the one that computes it.
+bool is_blocked(const Gemm& g) { return !has_few_rows(g) && !(g.a_type == DType::bf16 && is_onednn_faster_in_bf16()); }
+
+// activation(x) of an operand as a whole, for kernels that have none; dense from then on.
+template <class Operand>
+const void* activated(Activation& activation, DType type, int64_t rows, int64_t columns, const void* x, int64_t& step) {
+  if (activation == Activation::none) return x;
+  void* const y = kept_memory<Operand>(static_cast<size_t>(rows * columns) * size_of(type));
+  dispatch_floating("gemm", type, [&](auto t) {
+    using T = decltype(t);
+    parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
+      activation_block(activation, end - begin, columns, static_cast<const T*>(x) + begin * step, step,
+                       static_cast<T*>(y) + begin * columns, columns);
+    });
+  });
+  activation = Activation::none;
+  step = columns;
+  return y;
+}
+struct OperandA {};
+struct OperandB {};
+
 }  // namespace
 
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias) {
-  const Gemm g = normalised(problem);
+  Gemm g = normalised(problem);
   if (is_empty(g, c, bias)) return;
   profile::add_flops(2 * g.m * g.n * g.k);
+  if (is_blocked(g)) return gemm_blocked(g, a, b, c, bias);
+  a = activated<OperandA>(g.activation_a, g.a_type, g.transpose_a ? g.k : g.m, g.transpose_a ? g.m : g.k, a, g.lda);
+  b = activated<OperandB>(g.activation_b, g.a_type, g.transpose_b ? g.n : g.k, g.transpose_b ? g.k : g.n, b, g.ldb);
   if (has_few_rows(g)) return gemm_few_rows(g, a, b, c, bias);
-  if (g.a_type == DType::bf16 && is_onednn_faster_in_bf16()) return gemm_onednn(g, false, a, b, c, bias);
-  gemm_blocked(g, a, b, c, bias);
+  gemm_onednn(g, false, a, b, c, bias);
 }
 
 void gemm_tile(const Gemm& problem, const void* a, const void* b, void* c) {
@@ -69,7 +97,16 @@ void gemm_tile(const Gemm& problem, const void* a, const void* b, void* c) {
 template <>
 bool GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const void* a, const void* b, void* c,
                                        const void* bias, const GemmBatch& batch, const GemmEpilogue& epilogue) {
-  if (epilogue.kind != GemmEpilogue::Kind::none) return false;
+  using Kind = GemmEpilogue::Kind;
+  if (epilogue.kind != Kind::none) {
+    const bool sums_of_packed =
+        (epilogue.kind == Kind::sums_of_a && g.transpose_a) || (epilogue.kind == Kind::sums_of_b && !g.transpose_b);
+    if (!sums_of_packed || g.a_type == DType::f64 || !is_blocked(g)) return false;
+    profile::add_flops(2 * g.m * g.n * g.k);
+    gemm_blocked(g, a, b, c, bias,
+                 {epilogue.kind == Kind::sums_of_a ? ColumnSums::Of::a : ColumnSums::Of::b, epilogue.sums});
+    return true;
+  }
   const auto at = [](auto* memory, int64_t elements, DType type) {
     using Bytes = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(memory)>>, const char, char>;
     return static_cast<Bytes*>(memory) + elements * static_cast<int64_t>(size_of(type));
@@ -86,6 +123,9 @@ namespace {
 bool run(Device device, const Gemm& g, const void* a, const void* b, void* c, const void* bias, const GemmBatch& batch,
          const GemmEpilogue& epilogue) {
   bool done = false;
+  if (device.type != DeviceType::cpu && (g.activation_a != Activation::none || g.activation_b != Activation::none)) {
+    fail("gemm: activations of operands are the CPU's alone");
+  }
   on_device("gemm", device, [&](auto d) {
     if (d != DeviceType::cpu && g.a_type == DType::f64) {
       fail("gemm: on a GPU takes f32 or bf16, not f64; use device: cpu");
@@ -109,7 +149,7 @@ void gemm(Device device, const Gemm& problem, const void* a, const void* b, void
 bool gemm(Device device, const Gemm& problem, const GemmEpilogue& epilogue, const void* a, const void* b, void* c,
           const void* bias) {
   const Gemm g = normalised(problem);
-  if (device.type == DeviceType::cpu || g.m == 0 || g.n == 0 || g.k == 0) return false;
+  if (g.m == 0 || g.n == 0 || g.k == 0) return false;
   const bool about_z =
       epilogue.kind == GemmEpilogue::Kind::gelu_tanh || epilogue.kind == GemmEpilogue::Kind::gelu_tanh_gradient;
   if (about_z && g.accumulate) fail("gemm: what gelu_tanh makes cannot be added to C");

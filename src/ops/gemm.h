@@ -15,6 +15,8 @@
 
 namespace gfsa {
 
+enum class Activation : uint8_t;  // ops/activation.h
+
 struct Gemm {
   DType a_type = DType::f32;  // of A and B: f64, f32 or bf16
   DType c_type = DType::f32;  // of C: as A, or f32 when A is bf16
@@ -23,6 +25,8 @@ struct Gemm {
   int64_t lda = 0, ldb = 0, ldc = 0;  // 0: dense
   bool accumulate = false;
   bool bias = false;  // [n], f32 (f64 for f64)
+  // On the CPU: the product is of activation(A), activation(B), rounded to their type, which are never stored whole.
+  Activation activation_a{}, activation_b{};
   bool operator==(const Gemm&) const = default;
 };
 
@@ -33,8 +37,8 @@ struct GemmBatch {
   bool operator==(const GemmBatch&) const = default;
 };
 
-// What a GPU's library may do beside a product, in the same trip through memory. gelu_tanh is that of ops/activation.h,
-// the only GELU that cuBLASLt has. z: [m, n] of c_type, dense.
+// What may be done beside a product, in the same trip through memory: by a GPU's library, and sums on the CPU too.
+// gelu_tanh is that of ops/activation.h, the only GELU that cuBLASLt has. z: [m, n] of c_type, dense.
 struct GemmEpilogue {
   enum class Kind : uint8_t {
     none,
@@ -60,7 +64,8 @@ void gemm(Device device, const Gemm& problem, const void* a, const void* b, void
           const GemmBatch& batch = {});
 
 // The same with an epilogue, if the device's library has it for this problem (asked once a shape); else false, and
-// nothing has been done. Always false on the CPU. C may be added to only where nothing but sums are asked for.
+// nothing has been done. On the CPU: sums of what gemm_blocked.h packs. C may be added to only where nothing but sums
+// are asked for.
 bool gemm(Device device, const Gemm& problem, const GemmEpilogue& epilogue, const void* a, const void* b, void* c,
           const void* bias = nullptr);
 

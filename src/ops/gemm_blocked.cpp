@@ -5,25 +5,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
+#include <numeric>
 #include <type_traits>
 
 #include "base/threads.h"
 #include "core/dtype.h"
+#include "ops/activation.h"
+#include "ops/blocked_tile.h"
 #include "ops/kept_memory.h"
-#include "ops/register_tile.h"
 
 namespace gfsa {
 namespace {
-
-// The tile that stays in registers, kRows x 2 registers, of the 32 that AVX-512 has and the 16 of the others: the rest
-// holds a row of B and one number of A.
-template <class A, simd::Isa isa>
-struct Tile {
-  static constexpr int kWidth = kRegisterWidth<A, isa>;
-  static constexpr int kRows = isa == simd::Isa::avx512 ? 14 : 6;
-  static constexpr int kColumns = 2 * kWidth;
-  using V = typename Register<A, kWidth>::type;
-};
 
 // Pieces of at most `most`, about equal, in units.
 inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
@@ -31,9 +24,10 @@ inline int64_t piece(int64_t n, int64_t most, int64_t unit) {
   return round_up((n + pieces - 1) / pieces, unit);
 }
 
-// Where packed operands stand, and sums that C cannot hold.
+// Where operands stand as tiles read them, the last few rows of A, and sums that C cannot hold.
 struct Panel {};
 struct Block {};
+struct Rest {};
 struct Totals {};
 template <class Use, class A>
 A* kept(int64_t elements) {
@@ -43,8 +37,7 @@ A* kept(int64_t elements) {
 template <class In, class Out, simd::Isa isa>
 class Blocked {
   using A = acc_t<In>;
-  using T = Tile<A, isa>;
-  using V = typename T::V;
+  using T = BlockedTile<A, isa>;
   static constexpr bool kRounds = !std::is_same_v<Out, A>;  // C cannot hold sums
 
   static constexpr int64_t kDepth = 1024;                    // of a packed block
@@ -52,15 +45,21 @@ class Blocked {
   static constexpr int64_t kPanel = (16 << 20) / sizeof(A);  // its elements
   static constexpr int64_t kLeastTiles = 3;                  // of a block of rows
   static constexpr int64_t kGroup = 8;                       // strips that a thread packs at a time
-  static constexpr int64_t kLeastFlops = 4 << 20;            // fewer are not worth a team
+  static constexpr int64_t kPieceLanes = kGroup * T::kColumns, kPieceDepth = 16;  // of what is looked at twice
+  static constexpr int64_t kWholeLines = 64 / sizeof(A);                          // numbers: between copied rows
+  static constexpr int64_t kLeastFlops = 4 << 20;                                 // fewer are not worth a team
 
  public:
-  Blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias)
+  Blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias, const ColumnSums& sums)
       : g_(g),
         a_(static_cast<const In*>(a)),
         b_(static_cast<const In*>(b)),
         c_(static_cast<Out*>(c)),
-        bias_(g.bias ? static_cast<const A*>(bias) : nullptr) {
+        bias_(g.bias ? static_cast<const A*>(bias) : nullptr),
+        column_sums_(sums) {
+    if constexpr (std::is_same_v<In, A>) {
+      reads_a_in_place_ = !g.transpose_a && g.activation_a == Activation::none && first_cache_holds(g.lda);
+    }
     panel_depth_ = piece(g.k, kPanelDepth, 1);
     panel_columns_ = piece(g.n, std::max<int64_t>(kPanel / panel_depth_ / T::kColumns, 1) * T::kColumns, T::kColumns);
     depth_ = piece(panel_depth_, kDepth, 1);
@@ -102,24 +101,170 @@ class Blocked {
     });
   }
 
-  const In* a_at(int64_t i, int64_t p) const { return g_.transpose_a ? a_ + p * g_.lda + i : a_ + i * g_.lda + p; }
-  const In* b_at(int64_t p, int64_t j) const { return g_.transpose_b ? b_ + j * g_.ldb + p : b_ + p * g_.ldb + j; }
-  void pack_a(int64_t i, int64_t rows, int64_t p, int64_t depth, A* to) const {
-    within<isa>([&] { pack_strips<A, In, T::kWidth, T::kRows>(a_at(i, p), g_.lda, !g_.transpose_a, rows, depth, to); });
-  }
-  void pack_b(int64_t j, int64_t columns, int64_t p, int64_t depth, A* to) const {
-    within<isa>(
-        [&] { pack_strips<A, In, T::kWidth, T::kColumns>(b_at(p, j), g_.ldb, g_.transpose_b, columns, depth, to); });
+  // Rows of A that are a multiple of a page apart, or of some part of it, share few places of the first cache, and a
+  // line must stay there until its last number is read.
+  static bool first_cache_holds(int64_t row_step) {
+    static const int64_t ways = std::max<int64_t>(::sysconf(_SC_LEVEL1_DCACHE_ASSOC), 8);
+    constexpr int64_t kPage = 4096;
+    const int64_t places = kPage / std::gcd(kPage, row_step * static_cast<int64_t>(sizeof(A)));
+    return (T::kRows + places - 1) / places <= ways - 4;
   }
 
-  // All of A's rows are packed for all threads, columns of B by the thread that multiplies them: the larger operand is
-  // then read once from memory and never written there.
-  void panel_of_rows(int64_t p0, int64_t depth) const {
-    A* const packed_a = kept<Panel, A>(tiles_ * T::kRows * depth);
-    share((tiles_ + kGroup - 1) / kGroup, [&](int64_t group) {
-      const int64_t i = group * kGroup * T::kRows;
-      pack_a(i, std::min(kGroup * T::kRows, g_.m - i), p0, depth, packed_a + i * depth);
+  const In* a_at(int64_t i, int64_t p) const { return g_.transpose_a ? a_ + p * g_.lda + i : a_ + i * g_.lda + p; }
+  const In* b_at(int64_t p, int64_t j) const { return g_.transpose_b ? b_ + j * g_.ldb + p : b_ + p * g_.ldb + j; }
+
+  // Packs lanes of an operand, through its activation; adds their numbers to sums unless it is null (k_runs: it is).
+  template <int kLanes>
+  void pack(const In* x, int64_t step, bool k_runs, Activation activation, int64_t lanes, int64_t depth, A* to,
+            float* sums) const {
+    const auto strips = [&](const In* from, int64_t from_step, int64_t some, int64_t now, A* place) {
+      within<isa>(
+          [&] { pack_strips<A, In, T::kWidth, kLanes>(from, from_step, k_runs, some, now, place, kLanes * depth); });
+    };
+    if (activation == Activation::none && sums == nullptr) return strips(x, step, lanes, depth, to);
+    alignas(64) In piece[kPieceLanes * kPieceDepth];
+    constexpr int64_t kSome = kPieceLanes / kLanes * kLanes;
+    for (int64_t p = 0; p < depth; p += kPieceDepth) {
+      const int64_t now = std::min(kPieceDepth, depth - p);
+      for (int64_t i = 0; i < lanes; i += kSome) {
+        const int64_t some = std::min(kSome, lanes - i);
+        const auto at = [&](int64_t k) { return x + (k_runs ? i * step + k : k * step + i); };
+        const In* from = at(p);
+        const int64_t next = std::min(kPieceDepth, depth - p - now);
+        fetch(at(p + now), step, k_runs ? some : next, k_runs ? next : some);
+        if (sums != nullptr) add_columns(from, step, some, now, sums + i);
+        int64_t from_step = step;
+        if (activation != Activation::none) {
+          from_step = k_runs ? kPieceDepth : kPieceLanes;
+          activation_block(activation, k_runs ? some : now, k_runs ? now : some, from, step, piece, from_step);
+          from = piece;
+        }
+        strips(from, from_step, some, now, to + i * depth + p * kLanes);
+      }
+    }
+  }
+  // Some rows of memory that are wanted soon.
+  static void fetch(const In* x, int64_t step, int64_t rows, int64_t columns) {
+    constexpr int64_t kLine = 64 / sizeof(In);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < columns; i += kLine) __builtin_prefetch(x + r * step + i);
+    }
+  }
+  static void add_columns(const In* x, int64_t step, int64_t columns, int64_t rows, float* sums) {
+    within<isa>([&] {
+      constexpr int64_t kSome = 32;
+      for (int64_t j = 0; j < columns; j += kSome) {
+        const int64_t some = std::min(kSome, columns - j);
+        float total[kSome] = {};
+        for (int64_t r = 0; r < rows; ++r) {
+          const In* const row = x + r * step + j;
+          if (some == kSome) {
+            for (int64_t i = 0; i < kSome; ++i) total[i] += static_cast<float>(row[i]);
+          } else {
+            for (int64_t i = 0; i < some; ++i) total[i] += static_cast<float>(row[i]);
+          }
+        }
+        for (int64_t i = 0; i < some; ++i) sums[j + i] += total[i];
+      }
     });
+  }
+
+  // Where the sums of some lanes are collected: at the first of k they become 0.
+  float* sums_at(ColumnSums::Of of, int64_t first, int64_t lanes, int64_t p) const {
+    if (column_sums_.of != of) return nullptr;
+    if (p == 0) std::fill_n(column_sums_.to + first, lanes, 0.0f);
+    return column_sums_.to + first;
+  }
+
+  void pack_b(int64_t j, int64_t columns, int64_t p, int64_t depth, A* to) const {
+    pack<T::kColumns>(b_at(p, j), g_.ldb, g_.transpose_b, g_.activation_b, columns, depth, to,
+                      sums_at(ColumnSums::Of::b, j, columns, p));
+  }
+
+  // Some rows of A as tiles read them, `depth` of k: packed in strips (row_step 0), or rows as they lie, in A itself or
+  // in a copy, where the last few rows, too few for a tile, have a place of their own.
+  struct Left {
+    int64_t first, count;
+    const A* tiles;
+    int64_t tile_step, row_step;
+    const A* rest = nullptr;
+    int64_t rest_step = 0;
+  };
+  int64_t copy_step(int64_t depth) const { return round_up(depth, kWholeLines) + kWholeLines; }
+  int64_t left_size(int64_t tiles, int64_t depth) const {
+    return reads_a_in_place_ ? 0 : tiles * T::kRows * (g_.transpose_a ? depth : copy_step(depth));
+  }
+  // `memory`: left_size() of them; later, at k = p + q of the same rows, tiles begin q or (packed) q kRows further on.
+  Left left_at(int64_t i, int64_t rows, int64_t p, int64_t depth, const A* memory) const {
+    if (g_.transpose_a) return {i, rows, memory, T::kRows * depth, 0};
+    if (!reads_a_in_place_) return {i, rows, memory, T::kRows * copy_step(depth), copy_step(depth)};
+    return {i, rows, reinterpret_cast<const A*>(a_at(i, p)), T::kRows * g_.lda, g_.lda};
+  }
+  Left advanced(Left left, int64_t q) const {
+    left.tiles += left.row_step == 0 ? q * T::kRows : q;
+    if (left.rest != nullptr) left.rest += q;
+    return left;
+  }
+  void make_left(int64_t i, int64_t rows, int64_t p, int64_t depth, A* to, bool with_sums) const {
+    if (g_.transpose_a) {
+      return pack<T::kRows>(a_at(i, p), g_.lda, false, g_.activation_a, rows, depth, to,
+                            with_sums ? sums_at(ColumnSums::Of::a, i, rows, p) : nullptr);
+    }
+    copy_rows(i, rows, p, depth, to, copy_step(depth));
+  }
+  // The rows that are too few for a tile, filled up with zeros, if tiles read A where it lies.
+  void add_rest(Left& left, int64_t p, int64_t depth) const {
+    const int64_t rows = left.count % T::kRows;
+    if (!reads_a_in_place_ || rows == 0) return;
+    left.rest_step = copy_step(depth);
+    A* const rest = kept<Rest, A>(T::kRows * left.rest_step);
+    copy_rows(left.first + left.count - rows, rows, p, depth, rest, left.rest_step);
+    left.rest = rest;
+  }
+  // Whole tiles of rows; those that A does not have are 0.
+  void copy_rows(int64_t i, int64_t rows, int64_t p, int64_t depth, A* to, int64_t step) const {
+    for (int64_t r = 0; r < round_up(rows, T::kRows); ++r) {
+      A* const row = to + r * step;
+      if (r >= rows) {
+        std::fill_n(row, depth, A(0));
+        continue;
+      }
+      const In* const from = a_at(i + r, p);
+      if constexpr (std::is_same_v<In, A>) {
+        if (g_.activation_a != Activation::none) {
+          activation_block(g_.activation_a, 1, depth, from, depth, row, depth);
+        } else {
+          std::copy_n(from, depth, row);
+        }
+      } else {
+        alignas(64) In piece[kPieceLanes * kPieceDepth];
+        for (int64_t k = 0; k < depth; k += std::size(piece)) {
+          const int64_t now = std::min<int64_t>(std::size(piece), depth - k);
+          const In* source = from + k;
+          if (g_.activation_a != Activation::none) {
+            activation_block(g_.activation_a, 1, now, source, now, piece, now);
+            source = piece;
+          }
+          within<isa>([&] {
+            for (int64_t x = 0; x < now; ++x) row[k + x] = static_cast<A>(source[x]);
+          });
+        }
+      }
+    }
+  }
+
+  // All of A's rows are made ready for all threads, columns of B by the thread that multiplies them: the larger operand
+  // is then read once from memory and never written there.
+  void panel_of_rows(int64_t p0, int64_t depth) const {
+    A* const memory = kept<Panel, A>(left_size(tiles_, depth));
+    if (!reads_a_in_place_) {
+      share((tiles_ + kGroup - 1) / kGroup, [&](int64_t group) {
+        const int64_t i = group * kGroup * T::kRows;
+        make_left(i, std::min(kGroup * T::kRows, g_.m - i), p0, depth, memory + left_size(group * kGroup, depth), true);
+      });
+    }
+    Left left = left_at(0, g_.m, p0, depth, memory);
+    add_rest(left, p0, depth);
     const int64_t strips = (g_.n + T::kColumns - 1) / T::kColumns;
     const int64_t group = std::clamp<int64_t>(strips / (8 * team_), 1, kGroup);
     share((strips + group - 1) / group, [&](int64_t task) {
@@ -128,7 +273,7 @@ class Blocked {
       for (int64_t q = 0; q < depth; q += depth_) {
         const int64_t now = std::min(depth_, depth - q);
         pack_b(j0, columns, p0 + q, now, packed_b);
-        multiply({0, g_.m, packed_a + q * T::kRows, depth}, {j0, columns, packed_b, now}, p0 + q, now);
+        multiply(advanced(left, q), {j0, columns, packed_b, now}, p0 + q, now);
       }
     });
   }
@@ -146,22 +291,24 @@ class Blocked {
     share(blocks, [&](int64_t task) {
       const int64_t i0 = tiles_ * task / blocks * T::kRows, i1 = tiles_ * (task + 1) / blocks * T::kRows;
       const int64_t rows = std::min(i1, g_.m) - i0;
-      A* const packed_a = kept<Block, A>((i1 - i0) * depth_);
+      A* const memory = kept<Block, A>(left_size((i1 - i0) / T::kRows, depth_));
       for (int64_t q = 0; q < depth; q += depth_) {
         const int64_t now = std::min(depth_, depth - q);
-        pack_a(i0, rows, p0 + q, now, packed_a);
-        multiply({i0, rows, packed_a, now}, {j0, columns, packed_b + q * T::kColumns, depth}, p0 + q, now);
+        if (!reads_a_in_place_) make_left(i0, rows, p0 + q, now, memory, j0 == 0);
+        Left left = left_at(i0, rows, p0 + q, now, memory);
+        add_rest(left, p0 + q, now);
+        multiply(left, {j0, columns, packed_b + q * T::kColumns, depth}, p0 + q, now);
       }
     });
   }
 
-  // Some rows of A or columns of B, packed in strips that are `step` deep.
-  struct Packed {
+  // Some columns of B, packed in strips that are `step` deep.
+  struct Right {
     int64_t first, count;
     const A* strips;
     int64_t step;
   };
-  void multiply(const Packed& a, const Packed& b, int64_t p, int64_t depth) const {
+  void multiply(const Left& a, const Right& b, int64_t p, int64_t depth) const {
     const Stage stage{p == 0, p + depth == g_.k};
     within<isa>([&] {
       // A block of rows stays in the second cache for all columns.
@@ -169,9 +316,14 @@ class Blocked {
         const int64_t i1 = std::min(i0 + block_rows_, a.count);
         for (int64_t j = 0; j < b.count; j += T::kColumns) {
           for (int64_t i = i0; i < i1; i += T::kRows) {
-            tile(a.strips + i * a.step, a.strips + (i + T::kRows) * a.step, b.strips + j * b.step, depth, a.first + i,
-                 b.first + j, std::min<int64_t>(T::kRows, a.count - i), std::min<int64_t>(T::kColumns, b.count - j),
-                 stage);
+            const int64_t rows = std::min<int64_t>(T::kRows, a.count - i);
+            const bool is_rest = a.rest != nullptr && rows < T::kRows;
+            const A* const at = a.tiles + i / T::kRows * a.tile_step;
+            // Of rows that lie elsewhere, or not at all, there is nothing to fetch.
+            const bool has_next = a.count - i >= (a.rest != nullptr ? 2 : 1) * T::kRows;
+            tile(is_rest ? typename T::Left{a.rest, a.rest_step} : typename T::Left{at, a.row_step},
+                 has_next ? at + a.tile_step : at, b.strips + j * b.step, depth, a.first + i, b.first + j, rows,
+                 std::min<int64_t>(T::kColumns, b.count - j), stage);
           }
         }
       }
@@ -182,16 +334,16 @@ class Blocked {
     bool first, last;  // of the blocks along k
   };
 
-  [[gnu::always_inline]] void tile(const A* a, const A* next_a, const A* b, int64_t depth, int64_t row, int64_t column,
-                                   int64_t rows, int64_t columns, Stage stage) const {
+  [[gnu::always_inline]] void tile(typename T::Left a, const A* next_a, const A* b, int64_t depth, int64_t row,
+                                   int64_t column, int64_t rows, int64_t columns, Stage stage) const {
     A* const sums = sums_ != nullptr ? sums_ + row * sums_step_ + column : nullptr;
     const A* const from = stage.first && !(g_.accumulate && !kRounds) ? nullptr : sums;
     const A* const add = stage.last && bias_ != nullptr ? bias_ + column : nullptr;
     if (rows == T::kRows && columns == T::kColumns && !(kRounds && stage.last)) {
-      return whole_tile(a, next_a, b, depth, from, add, sums, sums_step_);
+      return T::multiply(a, next_a, b, depth, from, add, sums, sums_step_);
     }
     A square[T::kRows * T::kColumns];
-    whole_tile(a, next_a, b, depth, nullptr, nullptr, square, T::kColumns);
+    T::multiply(a, next_a, b, depth, nullptr, nullptr, square, T::kColumns);
     for (int64_t r = 0; r < rows; ++r) {
       A* const line = square + r * T::kColumns;
       for (int64_t j = 0; j < columns; ++j) {
@@ -209,55 +361,13 @@ class Blocked {
     }
   }
 
-  // The lines of `bytes` bytes of memory from `at` on, for reading or (kWrite) writing.
-  template <int kBytes, int kWrite = 0>
-  [[gnu::always_inline]] static void prefetch(const A* at) {
-#pragma GCC unroll 4
-    for (int line = 0; line < (kBytes + 63) / 64; ++line) {
-      __builtin_prefetch(reinterpret_cast<const char*>(at) + line * 64, kWrite);
-    }
-  }
-
-  // to = from + a b + add; a is kRows wide, b kColumns. What the processor does not fetch by itself in time: the place
-  // of the result, rows of b some steps ahead, and the strip of a that the next tile reads.
-  [[gnu::always_inline]] static void whole_tile(const A* a, const A* next_a, const A* b, int64_t depth, const A* from,
-                                                const A* add, A* to, int64_t step) {
-    constexpr int kStepsAhead = 24;
-    V sums[T::kRows][2];
-#pragma GCC unroll 16
-    for (int r = 0; r < T::kRows; ++r) {
-      sums[r][0] = sums[r][1] = V{};
-      prefetch<2 * sizeof(V), 1>(to + r * step);
-    }
-    for (int64_t p = 0; p < depth; ++p) {
-      prefetch<T::kRows * sizeof(A)>(next_a + p * T::kRows);
-      prefetch<2 * sizeof(V)>(b + (p + kStepsAhead) * T::kColumns);
-      const V b0 = *reinterpret_cast<const V*>(b + p * T::kColumns);
-      const V b1 = *reinterpret_cast<const V*>(b + p * T::kColumns + T::kWidth);
-#pragma GCC unroll 16
-      for (int r = 0; r < T::kRows; ++r) {
-        const A x = a[p * T::kRows + r];
-        sums[r][0] += x * b0;
-        sums[r][1] += x * b1;
-      }
-    }
-#pragma GCC unroll 16
-    for (int r = 0; r < T::kRows; ++r) {
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h) {
-        V value = sums[r][h];
-        if (from != nullptr) value += *reinterpret_cast<const V*>(from + r * step + h * T::kWidth);
-        if (add != nullptr) value += *reinterpret_cast<const V*>(add + h * T::kWidth);
-        *reinterpret_cast<V*>(to + r * step + h * T::kWidth) = value;
-      }
-    }
-  }
-
   const Gemm& g_;
   const In* a_;
   const In* b_;
   Out* c_;
   const A* bias_;
+  ColumnSums column_sums_;
+  bool reads_a_in_place_ = false;
   int64_t panel_depth_, panel_columns_, depth_, team_, tiles_, block_rows_;
   A* sums_ =
       nullptr;  // what is summed so far: C itself, or a copy in the accumulator's type; null where one block is all
@@ -265,17 +375,17 @@ class Blocked {
 };
 
 template <class In, class Out>
-void run(const Gemm& g, const void* a, const void* b, void* c, const void* bias) {
-  dispatch_isa([&](auto isa) { Blocked<In, Out, isa>(g, a, b, c, bias).run(); });
+void run(const Gemm& g, const void* a, const void* b, void* c, const void* bias, const ColumnSums& sums) {
+  dispatch_isa([&](auto isa) { Blocked<In, Out, isa>(g, a, b, c, bias, sums).run(); });
 }
 
 }  // namespace
 
-void gemm_blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias) {
-  if (g.a_type == DType::f64) return run<double, double>(g, a, b, c, bias);
-  if (g.a_type == DType::f32) return run<float, float>(g, a, b, c, bias);
-  if (g.c_type == DType::f32) return run<bfloat16, float>(g, a, b, c, bias);
-  run<bfloat16, bfloat16>(g, a, b, c, bias);
+void gemm_blocked(const Gemm& g, const void* a, const void* b, void* c, const void* bias, const ColumnSums& sums) {
+  if (g.a_type == DType::f64) return run<double, double>(g, a, b, c, bias, sums);
+  if (g.a_type == DType::f32) return run<float, float>(g, a, b, c, bias, sums);
+  if (g.c_type == DType::f32) return run<bfloat16, float>(g, a, b, c, bias, sums);
+  run<bfloat16, bfloat16>(g, a, b, c, bias, sums);
 }
 
 }  // namespace gfsa

@@ -18,14 +18,17 @@ using Kind = GemmEpilogue::Kind;
 
 thread_local WeightCopies* copies_in_use = nullptr;
 
-// One layer's operands as its products take them: detached, dense, the weight in x's type.
+// One layer's operands as its products take them: detached, dense, the weight in x's type. The layer's input is
+// activation_of_x(x).
 struct Layer {
   Tensor x, w, bias;
   bool by_output;
+  Activation activation_of_x;
   int64_t rows, inputs, outputs;
 
-  Layer(const Tensor& x_in, const Tensor& weight, const Tensor& bias_in, WeightLayout layout)
-      : by_output(layout == WeightLayout::outputs_inputs) {
+  Layer(const Tensor& x_in, const Tensor& weight, const Tensor& bias_in, WeightLayout layout,
+        Activation of_x = Activation::none)
+      : by_output(layout == WeightLayout::outputs_inputs), activation_of_x(of_x) {
     Expect e("linear");
     e.shape("x", x_in, "... I").shape("weight", weight, by_output ? "O I" : "I O").optional("bias", bias_in, "O");
     e.floating("x", x_in);
@@ -52,7 +55,7 @@ struct Layer {
     const bool writes_z = activation != Activation::none && keep;
     if (writes_z) z = Tensor::empty(shape, type, x.device());
     const auto product = [&](const GemmEpilogue& epilogue, const Tensor& c) {
-      return multiply(x, false, w, by_output, c, rows, outputs, inputs, false, epilogue, bias);
+      return multiply({x, false, activation_of_x}, {w, by_output}, c, rows, outputs, inputs, false, epilogue, bias);
     };
     if (activation == Activation::gelu_tanh &&
         product({.kind = Kind::gelu_tanh, .z = writes_z ? z.raw() : nullptr}, y)) {
@@ -67,10 +70,11 @@ struct Layer {
   void parameter_gradients(const Tensor& dz, const std::optional<GradOut::Target>& dw,
                            const std::optional<GradOut::Target>& db) const {
     const auto product = [&](const GemmEpilogue& epilogue) {
-      if (by_output) return multiply(dz, true, x, false, dw->tensor, outputs, inputs, rows, dw->accumulate, epilogue);
-      return multiply(x, true, dz, false, dw->tensor, inputs, outputs, rows, dw->accumulate, epilogue);
+      const Operand input{x, !by_output, activation_of_x}, slope{dz, by_output};
+      if (by_output) return multiply(slope, input, dw->tensor, outputs, inputs, rows, dw->accumulate, epilogue);
+      return multiply(input, slope, dw->tensor, inputs, outputs, rows, dw->accumulate, epilogue);
     };
-    if (db && dw && !db->accumulate && !is_on_cpu(x) &&
+    if (db && dw && !db->accumulate && db->tensor.dtype() == DType::f32 &&
         product({.kind = by_output ? Kind::sums_of_a : Kind::sums_of_b, .sums = db->tensor.data<float>()})) {
       return;
     }
@@ -79,25 +83,32 @@ struct Layer {
   }
 
   bool input_gradient(const Tensor& dz, const GradOut::Target& dx, const GemmEpilogue& epilogue = {}) const {
-    return multiply(dz, false, w, !by_output, dx.tensor, rows, inputs, outputs, dx.accumulate, epilogue);
+    return multiply({dz, false}, {w, !by_output}, dx.tensor, rows, inputs, outputs, dx.accumulate, epilogue);
   }
 
  private:
-  // c = op(a) op(b), dense matrices given as tensors whose leading dimensions are folded. False: there is no such
-  // epilogue here.
-  static bool multiply(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, const Tensor& c, int64_t m,
-                       int64_t n, int64_t k, bool accumulate, const GemmEpilogue& epilogue, const Tensor& bias = {}) {
+  struct Operand {
+    const Tensor& matrix;  // dense; its leading dimensions are folded
+    bool transposed;
+    Activation activation = Activation::none;
+  };
+  // c = op(a) op(b). False: there is no such epilogue here.
+  static bool multiply(const Operand& a, const Operand& b, const Tensor& c, int64_t m, int64_t n, int64_t k,
+                       bool accumulate, const GemmEpilogue& epilogue, const Tensor& bias = {}) {
     Gemm g;
-    g.a_type = a.dtype();
+    g.a_type = a.matrix.dtype();
     g.c_type = c.dtype();
-    g.transpose_a = transpose_a;
-    g.transpose_b = transpose_b;
+    g.transpose_a = a.transposed;
+    g.transpose_b = b.transposed;
+    g.activation_a = a.activation;
+    g.activation_b = b.activation;
     g.m = m, g.n = n, g.k = k;
     g.accumulate = accumulate;
     g.bias = bias.defined();
     const void* const add = bias.defined() ? bias.raw() : nullptr;
-    if (epilogue.kind != Kind::none) return gemm(a.device(), g, epilogue, a.raw(), b.raw(), c.raw(), add);
-    gemm(a.device(), g, a.raw(), b.raw(), c.raw(), add);
+    const void *const left = a.matrix.raw(), *const right = b.matrix.raw();
+    if (epilogue.kind != Kind::none) return gemm(c.device(), g, epilogue, left, right, c.raw(), add);
+    gemm(c.device(), g, left, right, c.raw(), add);
     return true;
   }
 };
@@ -164,13 +175,14 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
 
 Tensor mlp(const Tensor& x, const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
            Activation activation, WeightLayout layout) {
-  if (is_on_cpu(x) || activation != Activation::gelu_tanh || !any_requires_grad({x, w1, b1, w2, b2})) {
+  if (!any_requires_grad({x, w1, b1, w2, b2}) || (!is_on_cpu(x) && activation != Activation::gelu_tanh)) {
     return linear(linear(x, w1, b1, activation, {}, layout), w2, b2, Activation::none, {}, layout);
   }
   const OpRange range("mlp");
   const Layer first(x, w1, b1, layout);
-  const auto [z, h] = first.forward(activation, x.dtype(), true);
-  const Layer second(h, w2, b2, layout);
+  const bool makes_h = !is_on_cpu(x);
+  const auto [z, h] = first.forward(makes_h ? activation : Activation::none, x.dtype(), true);
+  const Layer second(h, w2, b2, layout, makes_h ? Activation::none : activation);
   const Tensor y = second.forward(Activation::none, x.dtype(), true).y;
   return record("mlp", y, {x, w1, b1, w2, b2}, [=, z = z](const Tensor& dy_in, GradOut& g) {
     const Tensor dy = dy_in.contiguous();
@@ -178,7 +190,7 @@ Tensor mlp(const Tensor& x, const Tensor& w1, const Tensor& b1, const Tensor& w2
     if (!g.wants(0) && !g.wants(1) && !g.wants(2)) return;
     const GradOut::Target dz{Tensor::empty(z.shape(), z.dtype(), z.device()), false};
     std::optional<GradOut::Target> db = wanted(g, 2);
-    const bool tries_sums = db && !db->accumulate;
+    const bool tries_sums = db && !db->accumulate && db->tensor.dtype() == DType::f32;
     const GemmEpilogue slope{.kind = Kind::gelu_tanh_gradient, .z = z.raw()};
     GemmEpilogue slope_and_sums = slope;
     if (tries_sums) slope_and_sums.sums = db->tensor.data<float>();

@@ -6,7 +6,8 @@
 //   y [..., O], dtype of x, or `out` (f32 for a bf16 x: logits).
 // Saved: x; with an activation also z = x W^T + b. With bf16: the bf16 weight.
 // On GPUs gelu_tanh, its gradient (mlp) and the bias's gradient come out of the products where cuBLASLt has them so.
-// Gradients: dz = activation'(z) dy; dx = dz W; dW = dz^T x; db = column sums of dz in row order. Repeatable bit for
+// Gradients: dz = activation'(z) dy; dx = dz W; dW = dz^T x; db = column sums of dz in row order, beside dW's product
+// where that can be. Repeatable bit for
 // bit. Errors: shapes; dtypes other than these.
 #pragma once
 
@@ -43,8 +44,10 @@ enum class WeightLayout { outputs_inputs, inputs_outputs };
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation = Activation::none,
               std::optional<DType> out = {}, WeightLayout layout = WeightLayout::outputs_inputs);
 
-// linear(linear(x, w1, b1, activation), w2, b2), for the two halves of a feed-forward layer with nothing between them:
-// on GPUs the gradient of gelu_tanh is then part of the second one's product. `layout` is of both weights.
+// linear(linear(x, w1, b1, activation), w2, b2), for the two halves of a feed-forward layer with nothing between them.
+// `layout` is of both weights. On the CPU what lies between them is never stored, but made from z = x W1^T + b1 as the
+// products with w2 read it; on GPUs the gradient of gelu_tanh is part of the second one's product.
+// Saved: x, z, on GPUs activation(z) too.
 Tensor mlp(const Tensor& x, const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
            Activation activation, WeightLayout layout = WeightLayout::outputs_inputs);
 

@@ -55,11 +55,11 @@ struct Square {
 };
 
 // Packs `lanes` columns of an operand over `depth` steps of k, x[p * step + i], or rows of it, x[i * step + p]
-// (k_runs), in strips of kLanes, the last one filled up with zeros: out[(i / kLanes * depth + p) * kLanes + i %
+// (k_runs), in strips of kLanes, the last one filled up with zeros: out[i / kLanes * strip_step + p * kLanes + i %
 // kLanes].
 template <class A, class In, int W, int kLanes>
 [[gnu::always_inline]] inline void pack_strips(const In* x, int64_t step, bool k_runs, int64_t lanes, int64_t depth,
-                                               A* out) {
+                                               A* out, int64_t strip_step) {
   const auto one_by_one = [&](A* to, int64_t p, int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
       to[i % kLanes] = i >= lanes ? A(0) : static_cast<A>(k_runs ? x[i * step + p] : x[p * step + i]);
@@ -72,7 +72,7 @@ template <class A, class In, int W, int kLanes>
       const In* from = x + p * step;
       for (int64_t i = 0; i < lanes; i += kLine) __builtin_prefetch(from + kRowsAhead * step + i);
       int64_t i = 0;
-      for (; i + kLanes <= lanes; i += kLanes, to += kLanes * depth) {
+      for (; i + kLanes <= lanes; i += kLanes, to += strip_step) {
         A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
         for (int j = 0; j < kLanes; ++j) wide[j] = static_cast<A>(from[i + j]);
         std::memcpy(to, wide, sizeof wide);
@@ -82,7 +82,7 @@ template <class A, class In, int W, int kLanes>
     return;
   }
   constexpr int64_t kAhead = 256 / sizeof(In);  // so far that the next lines of W rows arrive in time
-  for (int64_t strip = 0; strip < lanes; strip += kLanes, out += kLanes * depth) {
+  for (int64_t strip = 0; strip < lanes; strip += kLanes, out += strip_step) {
     for (int64_t first = 0; first < kLanes; first += W) {
       const int64_t end = std::min<int64_t>(first + W, kLanes);
       int64_t p = 0;

@@ -4,11 +4,14 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/threads.h"
 #include "core/cpu/simd.h"
 #include "core/tensor.h"
+#include "ops/activation.h"
 #include "support/op_case.h"
 
 namespace gfsa {
@@ -27,9 +30,9 @@ struct Product {
     bias = test::random_tensor({n}, accumulator_of(type), 3);
     before = test::random_tensor({m + 1, g.ldc}, out, 4);  // a row more than the product has
   }
-  Tensor run() const {
+  Tensor run(const ColumnSums& sums = {}) const {
     const Tensor c = before.clone();
-    gemm_blocked(g, a.raw(), b.raw(), c.raw(), bias.raw());
+    gemm_blocked(g, a.raw(), b.raw(), c.raw(), bias.raw(), sums);
     return c;
   }
   // In double, and what rounding may make of it: terms' magnitudes added up.
@@ -89,6 +92,74 @@ TEST(GemmBlocked, EqualsAPlainLoopOnEveryInstructionSet) {
     }
   }
   simd::set_active(simd::supported());
+}
+
+// Rows of A that are a page apart are copied, others are read where they lie; more than a block of each.
+TEST(GemmBlocked, RowsInPlaceOrCopied) {
+  for (const int64_t k : {1023, 1024, 1025, 1536, 2048}) {
+    for (const int64_t m : {30, 200}) {  // fewer than columns, and more
+      const Product product(m, 70, k, DType::f32, DType::f32, 2, 0);
+      product.check(product.run(), 1e-6, fmt::format("{} x {}", m, k));
+    }
+  }
+}
+
+// Bit for bit those of operands that went through the activation beforehand.
+TEST(GemmBlocked, ActivationsOfOperands) {
+  for (int isa = 0; isa <= static_cast<int>(simd::supported()); ++isa) {
+    simd::set_active(static_cast<simd::Isa>(isa));
+    for (const DType type : {DType::f64, DType::f32, DType::bf16}) {
+      for (const auto& [m, n, k] : {std::tuple<int64_t, int64_t, int64_t>{300, 45, 70}, {29, 300, 1100}, {7, 9, 5}}) {
+        for (int flags = 0; flags < 8; ++flags) {
+          for (const auto& [of_a, of_b] : {std::pair{Activation::gelu, Activation::none},
+                                           {Activation::none, Activation::gelu_tanh},
+                                           {Activation::relu, Activation::silu}}) {
+            Product product(m, n, k, type, type, flags, flags % 3);
+            Product made = product;
+            made.a = activation(of_a, product.a), made.b = activation(of_b, product.b);
+            product.g.activation_a = of_a, product.g.activation_b = of_b;
+            test::expect_same_bits(product.run(), made.run(),
+                                   fmt::format("{} x {} x {} {}, flags {}, {} {}, {}", m, n, k, name_of(type), flags,
+                                               name_of(of_a), name_of(of_b), simd::name(static_cast<simd::Isa>(isa))));
+          }
+        }
+      }
+    }
+  }
+  simd::set_active(simd::supported());
+}
+
+// For any threads the same bits, the product as without them.
+TEST(GemmBlocked, SumsOfColumns) {
+  const int team = threads();
+  for (const DType type : {DType::f32, DType::bf16}) {
+    for (const auto& [m, n, k] :
+         {std::tuple<int64_t, int64_t, int64_t>{300, 45, 70}, {29, 300, 1100}, {7, 9, 5}, {40, 1100, 4200}}) {
+      for (const bool of_a : {true, false}) {
+        const Product product(m, n, k, type, DType::f32, of_a ? 3 : 0, 2);
+        const int64_t count = of_a ? m : n, step = of_a ? product.g.lda : product.g.ldb;
+        const auto x = (of_a ? product.a : product.b).to_vector<double>();
+        Tensor first;
+        for (const int several : {team, 1, 3}) {
+          set_threads(several);
+          const Tensor sums = Tensor::full({count}, 7.0, DType::f32);
+          const std::string what = fmt::format("{} x {} x {} {}, {}", m, n, k, name_of(type), of_a ? "a" : "b");
+          test::expect_same_bits(product.run({of_a ? ColumnSums::Of::a : ColumnSums::Of::b, sums.data<float>()}),
+                                 product.run(), what);
+          if (!first) first = sums;
+          test::expect_same_bits(sums, first, what);
+        }
+        std::vector<double> expected(static_cast<size_t>(count));
+        for (int64_t p = 0; p < k; ++p) {
+          for (int64_t i = 0; i < count; ++i) {
+            expected[static_cast<size_t>(i)] += x[static_cast<size_t>(p * step + i)];
+          }
+        }
+        test::expect_close(first, expected, 1e-5, "sums");
+      }
+    }
+  }
+  set_threads(team);
 }
 
 // More columns than one panel of B has, more rows than one block of A.

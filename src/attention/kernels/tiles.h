@@ -69,7 +69,7 @@ struct Tiles {
         const int64_t now = std::min<int64_t>(kColumns, rows - s * kColumns);
         const In* const from = x + s * kColumns * x_step;
         fetch(from + now * x_step, x_step, std::min<int64_t>(kColumns, rows - s * kColumns - now), depth);
-        pack_strips<A, In, kWidth, kColumns>(from, x_step, true, now, depth, to + s * to_step);
+        pack_strips<A, In, kWidth, kColumns>(from, x_step, true, now, depth, to + s * to_step, kColumns * depth);
       }
     });
   }
