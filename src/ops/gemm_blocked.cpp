@@ -101,6 +101,14 @@ class Blocked {
     });
   }
 
+  // The same of `count` strips, at most `most` at a time, in equal pieces and as many for each thread: body(first,
+  // end).
+  template <class Body>
+  void share_strips(int64_t count, int64_t most, const Body& body) const {
+    const int64_t pieces = std::min(count, round_up((count + most - 1) / most, team_));
+    share(pieces, [&](int64_t i) { body(count * i / pieces, count * (i + 1) / pieces); });
+  }
+
   // Rows of A that are a multiple of a page apart, or of some part of it, share few places of the first cache, and a
   // line must stay there until its last number is read.
   static bool first_cache_holds(int64_t row_step) {
@@ -258,18 +266,17 @@ class Blocked {
   void panel_of_rows(int64_t p0, int64_t depth) const {
     A* const memory = kept<Panel, A>(left_size(tiles_, depth));
     if (!reads_a_in_place_) {
-      share((tiles_ + kGroup - 1) / kGroup, [&](int64_t group) {
-        const int64_t i = group * kGroup * T::kRows;
-        make_left(i, std::min(kGroup * T::kRows, g_.m - i), p0, depth, memory + left_size(group * kGroup, depth), true);
+      share_strips(tiles_, kGroup, [&](int64_t first, int64_t end) {
+        const int64_t i = first * T::kRows;
+        make_left(i, std::min(end * T::kRows, g_.m) - i, p0, depth, memory + left_size(first, depth), true);
       });
     }
     Left left = left_at(0, g_.m, p0, depth, memory);
     add_rest(left, p0, depth);
     const int64_t strips = (g_.n + T::kColumns - 1) / T::kColumns;
-    const int64_t group = std::clamp<int64_t>(strips / (8 * team_), 1, kGroup);
-    share((strips + group - 1) / group, [&](int64_t task) {
-      const int64_t j0 = task * group * T::kColumns, columns = std::min(group * T::kColumns, g_.n - j0);
-      A* const packed_b = kept<Block, A>(group * T::kColumns * depth_);
+    share_strips(strips, std::clamp<int64_t>(strips / (8 * team_), 1, kGroup), [&](int64_t first, int64_t end) {
+      const int64_t j0 = first * T::kColumns, columns = std::min(end * T::kColumns, g_.n) - j0;
+      A* const packed_b = kept<Block, A>((end - first) * T::kColumns * depth_);
       for (int64_t q = 0; q < depth; q += depth_) {
         const int64_t now = std::min(depth_, depth - q);
         pack_b(j0, columns, p0 + q, now, packed_b);
@@ -282,9 +289,9 @@ class Blocked {
   void panel_of_columns(int64_t j0, int64_t columns, int64_t p0, int64_t depth) const {
     const int64_t strips = (columns + T::kColumns - 1) / T::kColumns;
     A* const packed_b = kept<Panel, A>(strips * T::kColumns * depth);
-    share((strips + kGroup - 1) / kGroup, [&](int64_t group) {
-      const int64_t j = group * kGroup * T::kColumns;
-      pack_b(j0 + j, std::min(kGroup * T::kColumns, columns - j), p0, depth, packed_b + j * depth);
+    share_strips(strips, kGroup, [&](int64_t first, int64_t end) {
+      const int64_t j = first * T::kColumns;
+      pack_b(j0 + j, std::min(end * T::kColumns, columns) - j, p0, depth, packed_b + j * depth);
     });
     const int64_t block = std::clamp(tiles_ / (4 * team_), kLeastTiles, block_rows_ / T::kRows);
     const int64_t blocks = std::min(tiles_, round_up((tiles_ + block - 1) / block, team_));
