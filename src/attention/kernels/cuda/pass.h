@@ -7,22 +7,33 @@
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
-// acc = M x (queries own) or M^T x (keys own), rebuilt tile by tile; then raw = acc and
-// y = f acc + sum of c_t terms(t) for t in [first_term, end_term) + cu mean, or y += that.
+// What becomes of a block's sums: raw = sums, and y = f sums + g begun + sum of c_t terms(t) for t in
+// [first_term, end_term) + cu mean, or y += that.
 template <class T>
-struct ApplyArguments {
-  Scores scores;
-  bool own_is_key = false;
-  HeadView<const T> own, other;  // q and k, or k and q
-  HeadView<const T> x;           // beside other
-  InPlace<float> lse{};  // a number a head and row: log2 of the sums of exp2: written by the first pass, read by others
-  HeadView<T> raw, y;    // null: not wanted
-  int factor_at = 0;     // f is this coefficient; 0: f is 1
+struct Finish {
+  HeadView<T> raw, y;           // null: not wanted
+  int factor_at = 0;            // f is this coefficient; 0: f is 1
+  HeadView<const float> begun;  // [B, H, rows of the span, D]: what an earlier launch has summed; null: nothing
+  int begun_at = 0;             // g likewise
   Chain<const T> terms;
   int first_term = 0, end_term = 0;
   Global<const float> mean{};  // a VisibleMean; null: none
   bool one_mean = false;
   bool accumulate = false;
+};
+
+// sums = M x (queries own) or M^T x (keys own), rebuilt tile by tile. The other side's rows before the span's do not
+// count.
+template <class T>
+struct ApplyArguments {
+  Scores scores;
+  bool own_is_key = false;
+  Span span;
+  HeadView<const T> own, other;  // q and k, or k and q
+  HeadView<const T> x;           // beside other
+  InPlace<float> lse{};  // a number a head and row: log2 of the sums of exp2: written by the first pass, read by others
+  int needed = 0;        // heads whose coefficient of this number is 0 are left as they are; 0: none are
+  Finish<T> to;
 };
 
 // y = scale dS other (or += that), dS = M o dM - r A with dM = sum of left_t right_t^T over t < degree, and the last
@@ -58,16 +69,17 @@ struct Passes {
 
 inline constexpr int64_t kLargestHeadSize = 256;
 
-// f(constant) with the number of columns that kernels are made for.
-template <class F>
+// f(constant) with the number of columns that kernels are made for, up to kMost.
+template <int64_t kMost = kLargestHeadSize, class F>
 void with_columns(int64_t head_size, F&& f) {
   if (head_size <= 16) return f(std::integral_constant<int, 16>{});
   if (head_size <= 32) return f(std::integral_constant<int, 32>{});
   if (head_size <= 64) return f(std::integral_constant<int, 64>{});
-  if (head_size <= 128) return f(std::integral_constant<int, 128>{});
-  if (head_size <= kLargestHeadSize) return f(std::integral_constant<int, 256>{});
-  bad_input("attention: on a GPU the two-pass form takes head sizes up to {}, not {}; use form: explicit",
-            kLargestHeadSize, head_size);
+  if constexpr (kMost > 64) {
+    if (head_size <= 128) return f(std::integral_constant<int, 128>{});
+    if (head_size <= kLargestHeadSize) return f(std::integral_constant<int, 256>{});
+  }
+  bad_input("attention: on a GPU this form takes head sizes up to {}, not {}; use form: explicit", kMost, head_size);
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE

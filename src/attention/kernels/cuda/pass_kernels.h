@@ -2,10 +2,7 @@
 // computes with one tile, the next one arrives.
 #pragma once
 
-#include <algorithm>
-
 #include "attention/kernels/cuda/block_tiles.h"
-#include "attention/kernels/cuda/pass.h"
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
@@ -18,12 +15,14 @@ struct ApplyMatrix {
     using Memory = Tiles<T, kColumns>;
     constexpr int kOther = Memory::kOther, kStep = Memory::kStep;
     const Memory tiles(1);
-    const BlockWork work(a.scores, tiles.own_rows, a.own_is_key);
+    const BlockWork work(a.scores, tiles.own_rows, a.own_is_key, a.span);
     const Scores c = a.scores.of(work.b);
-    const int own_total = a.own_is_key ? c.own_keys() : c.rows, columns = padded_columns(c.head_size);
+    const int own_total = a.span.end_of(a.own_is_key ? c.own_keys() : c.rows), columns = padded_columns(c.head_size);
     if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b), b = work.b, h = work.h;
-    const OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
+    if (a.needed > 0 && c.c(h, a.needed) == 0) return;
+    OtherRange range = other_range(c, work.own0, tiles.own_rows, length, a.own_is_key);
+    if (range.begin < a.span.begin) range.begin = a.span.begin;
     const int own0 = work.own0 + static_cast<int>(warp()) * kWarpRows;
 
     tiles.fetch_own(0, a.own.rows(c.first, h), c.head_size, work.own0, own_total);
@@ -42,56 +41,28 @@ struct ApplyMatrix {
       tiles.fetch_other(1, a.x.rows(c.first, h), c.head_size, at.other0, range.end);
       float s[kOther / 8][4];
       clear(s);
-      multiply_transposed(s, tiles.mine(0), tiles.others, kStep, columns);
+      multiply_transposed(s, tiles.mine(0), tiles.other(0), kStep, columns);
       mask_scores(s, c, at);
       if constexpr (kFirst) {
         softmax.take(s, acc);
       } else {
         exponentials(s, c, at, lse);
       }
-      drop(s, c, at);
+      drop(s, c, kept_bits<kOther / 8>(c, at));
       operand.take(s, tiles.operand);
       wait_for_tiles();
       if (at.other0 + kOther < range.end) {
         tiles.fetch_other(0, a.other.rows(c.first, h), c.head_size, at.other0 + kOther, range.end);
       }
-      multiply(acc, operand, tiles.others + Memory::kOtherElements, kStep, columns);
+      multiply(acc, operand, tiles.other(1), kStep, columns);
     }
     copy_async_wait_all();
     if constexpr (kFirst) {
       float sums[2];
-      softmax.finish(acc, sums);
-      if (a.lse != nullptr && lane() % 4 == 0) {
-        for (int half = 0; half < 2; ++half) {
-          const int row = own0 + fragment_row(2 * half);
-          if (row < own_total) store(a.lse, at.row0 + row, sums[half]);
-        }
-      }
+      softmax.finish(sums, acc);
+      OnlineSoftmax::store_lse(sums, a.lse, at, own_total);
     }
-    finish(a, c, acc, b, h, own0, own_total);
-  }
-
- private:
-  GFSA_DEVICE static void finish(const ApplyArguments<T>& a, const Scores& c, float (&acc)[kColumns / 8][4], int b,
-                                 int h, int own0, int end) {
-    const int size = c.head_size;
-    if (a.raw.data != nullptr) {
-      store_rows<kColumns / 8, T>(acc, a.raw.rows(c.first, h), own0, end, size);
-    }
-    if (a.y.data == nullptr) return;
-    if (a.factor_at > 0) scale_all(acc, c.c(h, a.factor_at));
-    for (int t = a.first_term; t < a.end_term; ++t) {
-      add_rows<kColumns / 8, const T>(acc, c.c(h, t), a.terms.rows(t, c.first, h), own0, end, size);
-    }
-    if (a.mean != nullptr) {
-      const int64_t head = a.one_mean ? int64_t{b} * c.heads + h : c.head_row(c.first, h);
-      const Rows<const float> mean{a.mean + head * size, a.one_mean ? 0 : size, size % 4 == 0};
-      add_rows<kColumns / 8, const float>(acc, c.c(h, -1), mean, own0, end, size);
-    }
-    if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c.first, h), own0, end, size);
-    }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(c.first, h), own0, end, size);
+    finish_rows(a.to, acc, c, at, own_total, a.span);
   }
 };
 
@@ -147,29 +118,25 @@ struct ScoreGradient {
       for (int t = k - 1; t >= 0; --t) {
         wait_for_tiles();
         fetch(t - 1, at.other0, 1 - slot);
-        multiply_transposed(dm, tiles.mine(1 + (resident ? t : slot)), tiles.others + slot * Memory::kOtherElements,
-                            kStep, columns);
+        multiply_transposed(dm, tiles.mine(1 + (resident ? t : slot)), tiles.other(slot), kStep, columns);
         if (t == k - 1) scale_all(dm, last);
         slot = 1 - slot;
       }
       wait_for_tiles();
       if (at.other0 + kOther < range.end) fetch(k - 1, at.other0 + kOther, 1 - slot);
-      const auto other = tiles.others + slot * Memory::kOtherElements;
+      const auto other = tiles.other(slot);
       const uint32_t kept = kept_bits<kOther / 8>(c, at);
       clear(s);
       multiply_transposed(s, tiles.mine(0), other, kStep, columns);
       mask_scores(s, c, at);
-      score_gradient(s, dm, c, at, kept, lse, row_terms);
+      exponentials(s, c, at, lse);
+      score_gradient(s, dm, c, at, kept, row_terms);
       operand.take(s, tiles.operand);
       multiply(acc, operand, other, kStep, columns);
       slot = 1 - slot;
     }
     copy_async_wait_all();
-    scale_all(acc, c.scale);
-    if (a.accumulate) {
-      add_rows<kColumns / 8, T>(acc, 1, a.y.rows(c.first, h), at.own0, own_total, c.head_size);
-    }
-    store_rows<kColumns / 8, T>(acc, a.y.rows(c.first, h), at.own0, own_total, c.head_size);
+    finish_gradient(a.y, a.accumulate, acc, c, at, own_total);
   }
 };
 
@@ -226,7 +193,7 @@ struct BiasGradient {
         } else if (u + 1 < end) {
           fetch(u + 1, k - 1, 1 - slot);
         }
-        const auto other = tiles.others + slot * Memory::kOtherElements;
+        const auto other = tiles.other(slot);
         if (t >= 0) {
           multiply_transposed(dm, tiles.mine(slot), other, kStep, columns);
           if (t == k - 1) scale_all(dm, c.c(h, k));
@@ -237,7 +204,9 @@ struct BiasGradient {
         slot = 1 - slot;
       }
       mask_scores(s, c, at);
-      score_gradient(s, dm, c, at, kept_bits<kOther / 8>(c, at), lse, row_terms);
+      const uint32_t kept = kept_bits<kOther / 8>(c, at);
+      exponentials(s, c, at, lse);
+      score_gradient(s, dm, c, at, kept, row_terms);
       GFSA_UNROLL
       for (int n = 0; n < kOther / 8; ++n) {
         GFSA_UNROLL
@@ -261,16 +230,10 @@ struct BiasGradient {
 
 // Host side.
 template <class T, int kColumns>
-int64_t warps_of(int64_t own_total, int64_t own_tiles) {
-  int64_t warps = std::clamp<int64_t>((own_total + kWarpRows - 1) / kWarpRows, 1, kMostWarps);
-  while (warps > 1 && shared_bytes<T, kColumns>(warps, own_tiles) > kSharedBudget) warps /= 2;
-  return warps;
-}
-
-template <class T, int kColumns>
 void Passes<T, kColumns>::apply(const ApplyArguments<T>& a, bool first, int64_t batch) {
   const Scores& c = a.scores;
-  const int64_t own_total = a.own_is_key ? c.keys : c.rows, warps = warps_of<T, kColumns>(own_total, 1);
+  const int64_t own_total = rows_of(a.span, a.own_is_key ? c.keys : c.rows);
+  const int64_t warps = warps_of<T, kColumns>(own_total, 1);
   const Launch how{.grid = {blocks_for(own_total, warps * kWarpRows) * static_cast<uint32_t>(batch * c.heads)},
                    .block = {static_cast<uint32_t>(warps * 32)},
                    .shared_bytes = static_cast<uint32_t>(shared_bytes<T, kColumns>(warps, 1)),

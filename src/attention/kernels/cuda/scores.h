@@ -1,6 +1,7 @@
 // scores.h -- one attention as kernels see it: places of heads in memory, masks, bias, dropout, coefficients.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -201,6 +202,12 @@ struct RowValues {
   }
 };
 
+// Rows or keys from `begin` on, before `end`: what the blocks of a launch own.
+struct Span {
+  int begin = 0, end = 0x7FFFFFFF;
+  GFSA_DEVICE int end_of(int total) const { return end < total ? end : total; }
+};
+
 // Which rows of the other side a block of own rows has to look at.
 struct OtherRange {
   int begin, end;
@@ -212,6 +219,8 @@ GFSA_DEVICE OtherRange other_range(const Scores& c, int own0, int own_rows, int 
 }
 
 // Host side.
+inline int64_t rows_of(const Span& span, int64_t total) { return std::min<int64_t>(span.end, total) - span.begin; }
+
 inline Scores scores_of(const kernels::Problem& p) {
   Scores c;
   c.heads = static_cast<int>(p.heads);
