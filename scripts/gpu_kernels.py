@@ -118,7 +118,7 @@ def main():
             row = rows.setdefault((str(source.relative_to(ROOT)) if source.is_relative_to(ROOT) else str(source), kernel), {})
             row[arch] = (registers, spills, static + dynamic, occupancy(LIMITS[arch], threads, registers, static + dynamic))
             row["threads"], row["tensor"] = threads, row.get("tensor", False) or tensor_cores
-            is_matrix = "attention/kernels/cuda/pass_" in str(source)
+            is_matrix = re.search("attention/kernels/cuda/(pass|sweep)_", str(source)) is not None
             if is_matrix and spills:
                 wrong.append(f"{kernel} spills {spills} bytes on {arch}")
             if is_matrix and "bfloat16" in kernel and not tensor_cores:

@@ -152,7 +152,8 @@ Tensor attention(const AttentionInputs& in, const AttentionOptions& options) {
   const OpRange range("attention");
   const auto problem = make_problem(in, options);
   const AttentionCase attention_case{problem->q.device().type, in.coefficients.defined(), options.dropout,
-                                     options.dropout_order,    problem->head_size,        options.causal};
+                                     options.dropout_order,    problem->head_size,        options.causal,
+                                     problem->degree};
   const Implementation& implementation = find_implementation(choose_attention(attention_case, options.form).name);
 
   std::vector<Tensor> inputs = in.qkv ? std::vector<Tensor>{in.qkv} : std::vector<Tensor>{in.q, in.k, in.v};

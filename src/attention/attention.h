@@ -33,7 +33,7 @@ namespace gfsa {
 enum class AttentionForm {
   automatic,      // the first implementation of the list that accepts the case
   explicit_form,  // A and its powers as n x n matrices (scratch of one head a thread); serves everything; the reference
-  one_sweep,      // the same for causal attention, all passes visiting a tile of A at once; CPU
+  one_sweep,      // two_pass for causal attention, all passes visiting a tile of A at once; GPUs: if it is asked for
   two_pass,       // Horner's rule on n x D blocks: never a product of two n x n matrices
 };
 
@@ -75,8 +75,9 @@ struct AttentionOptions {
   // With offsets: no sequence is longer; 0: not known. The CPU knows better and ignores it. GPUs lay out their work for
   // S sequences of this length; the explicit form takes memory for as many. Too small: rows are left unwritten.
   int64_t longest = 0;
-  // CPU: rows a block of the two-pass form, up to what products take at once (6, 12) and to 96; 0: from the cache sizes
-  // (tests force many blocks).
+  // CPU: rows a block of the two-pass form, up to what products take at once (6, 12) and to 96; 0: from the cache
+  // sizes. GPUs: rows a super-block of the one-sweep form, up to 32 or a multiple of 64; 0: 256. (Tests force many
+  // blocks.)
   int64_t block_rows = 0;
 };
 
@@ -92,6 +93,7 @@ struct AttentionCase {
   DropoutOrder dropout_order = DropoutOrder::filter_first;
   int64_t head_size = 0;  // 0: not known yet
   bool causal = false;
+  int64_t degree = 1;  // k of the filter
 };
 
 struct AttentionChoice {

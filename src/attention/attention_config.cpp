@@ -71,7 +71,7 @@ void AttentionConfig::describe(config::Schema& s) {
       .resume_may_change()
       .doc(
           "How it is computed: two_pass never forms products of attention matrices, explicit does; one_sweep is "
-          "two_pass for causal attention on the CPU, with every tile of the matrix made once; auto takes one_sweep, "
+          "two_pass for causal attention, with every tile of the matrix made once; auto takes one_sweep (on the CPU), "
           "then two_pass, where they can serve.");
   s.check(are_layers(layers), "layers", "expected all, even, odd or a list of indices from 0");
   const std::string problem = filter ? conflict(*this) : "";
@@ -117,7 +117,7 @@ AttentionOptions AttentionConfig::options(int64_t heads, bool training) const {
 
 AttentionChoice AttentionConfig::choice(DeviceType device, bool training, bool causal) const {
   const AttentionOptions o = options(1, training);
-  return choose_attention({device, !is_softmax(), o.dropout, o.dropout_order, 0, causal}, o.form);
+  return choose_attention({device, !is_softmax(), o.dropout, o.dropout_order, 0, causal, filter->degree()}, o.form);
 }
 
 }  // namespace gfsa

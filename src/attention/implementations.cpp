@@ -9,8 +9,9 @@ namespace gfsa {
 namespace {
 
 constexpr int64_t kLargestHeadOfTwoPassOnGpus = 256;
+constexpr int64_t kLargestHeadOfOneSweepOnGpus = 64, kLargestDegreeOfOneSweepOnGpus = 2;
 
-std::optional<std::string> always(const AttentionCase&) { return std::nullopt; }
+std::optional<std::string> nothing(const AttentionCase&) { return std::nullopt; }
 
 std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
   if (c.filtered && c.dropout > 0 && c.dropout_order == DropoutOrder::filter_first) {
@@ -26,9 +27,20 @@ std::optional<std::string> why_not_two_pass(const AttentionCase& c) {
 }
 
 std::optional<std::string> why_not_one_sweep(const AttentionCase& c) {
-  if (c.device != DeviceType::cpu) return "runs on the CPU alone; use form: two_pass";
   if (!c.causal) return "serves causal attention alone; use form: two_pass";
+  if (c.device != DeviceType::cpu && c.degree > kLargestDegreeOfOneSweepOnGpus) {
+    return fmt::format("takes filters of degree up to {} on a GPU, not {}; use form: two_pass",
+                       kLargestDegreeOfOneSweepOnGpus, c.degree);
+  }
+  if (c.device != DeviceType::cpu && c.head_size > kLargestHeadOfOneSweepOnGpus) {
+    return fmt::format("takes head sizes up to {} on a GPU, not {}; use form: two_pass", kLargestHeadOfOneSweepOnGpus,
+                       c.head_size);
+  }
   return why_not_two_pass(c);
+}
+std::optional<std::string> why_one_sweep_is_asked_for(const AttentionCase& c) {
+  if (c.device == DeviceType::cpu) return std::nullopt;
+  return "has not been measured on GPUs; ask for form: one_sweep";
 }
 
 template <template <DeviceType> class Kernels>
@@ -61,10 +73,12 @@ const char* form_name(AttentionForm form) {
 
 const std::vector<Implementation>& attention_implementations() {
   static const std::vector<Implementation> list{
-      {"one_sweep", AttentionForm::one_sweep, why_not_one_sweep, kernels::OneSweep::forward,
-       kernels::OneSweep::backward},
-      {"two_pass", AttentionForm::two_pass, why_not_two_pass, forward<kernels::TwoPass>, backward<kernels::TwoPass>},
-      {"explicit", AttentionForm::explicit_form, always, forward<kernels::Explicit>, backward<kernels::Explicit>},
+      {"one_sweep", AttentionForm::one_sweep, why_not_one_sweep, why_one_sweep_is_asked_for, forward<kernels::OneSweep>,
+       backward<kernels::OneSweep>},
+      {"two_pass", AttentionForm::two_pass, why_not_two_pass, nothing, forward<kernels::TwoPass>,
+       backward<kernels::TwoPass>},
+      {"explicit", AttentionForm::explicit_form, nothing, nothing, forward<kernels::Explicit>,
+       backward<kernels::Explicit>},
   };
   return list;
 }
@@ -86,6 +100,7 @@ AttentionChoice choose_attention(const AttentionCase& attention_case, AttentionF
   AttentionChoice choice;
   for (const auto& i : attention_implementations()) {
     std::optional<std::string> reason = i.why_not(attention_case);
+    if (form == AttentionForm::automatic && !reason) reason = i.why_not_automatic(attention_case);
     if (form != AttentionForm::automatic && form != i.form)
       reason = fmt::format("form: {} is asked for", form_name(form));
     if (!reason && choice.name.empty()) {

@@ -15,6 +15,8 @@ struct Implementation {
   AttentionForm form;
   // nullopt: it can serve. Else a clause that follows its name and ends with the way out.
   std::optional<std::string> (*why_not)(const AttentionCase&);
+  // Likewise, of a case that it can serve: why `form: auto` takes another all the same.
+  std::optional<std::string> (*why_not_automatic)(const AttentionCase&);
   // Writes out; returns what backward needs besides the problem, if `save`.
   kernels::Saved (*forward)(const kernels::Problem&, const Tensor& out, bool save);
   void (*backward)(const kernels::Problem&, const kernels::Saved&, const Tensor& dout, const kernels::Gradients&);

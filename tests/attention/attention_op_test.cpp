@@ -66,8 +66,7 @@ TEST(AttentionOp, FilterWithBias) {
                    AttentionOptions o;
                    o.heads = 2;
                    o.causal = true;
-                   // GPUs have no one-sweep form.
-                   o.form = x[0].device().type == DeviceType::cpu ? form : AttentionForm::automatic;
+                   o.form = form;
                    return attention(in, o);
                  },
              .reference = [](const std::vector<Array>& x) { return plain(x, 2, true); }};

@@ -2,68 +2,18 @@
 // derivatives.
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <limits>
-
-#include "attention/attention_case.h"
+#include "attention/device_case.h"
 #include "autograd/autograd.h"
 #include "core/step_table.h"
 #include "support/op_case.h"
 #include "support/sanitized.h"
-
-#ifdef GFSA_HAS_EMULATED
-#include "core/cuda/emulated/queue.h"
-#include "core/cuda/runtime.h"
-#endif
 
 namespace gfsa::test {
 namespace {
 
 constexpr auto kTwoPass = AttentionForm::two_pass;
 constexpr auto kExplicit = AttentionForm::explicit_form;
-
-// Largest error over the largest value, or over 1. Gradients through a softmax may be tiny differences of numbers of
-// size 1: rowsum(M o dM) comes from rows that were rounded to the tensors' type, as in every attention of this kind.
-double error_of(const Tensor& found, const Tensor& expected) {
-  const auto a = found.to_vector<double>(), b = expected.to_vector<double>();
-  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
-  double largest = 1, error = 0;
-  for (size_t e = 0; e < a.size(); ++e) {
-    if (!std::isfinite(a[e])) return std::numeric_limits<double>::infinity();
-    largest = std::max(largest, std::abs(b[e]));
-    error = std::max(error, std::abs(a[e] - b[e]));
-  }
-  return error / largest;
-}
-
-AttentionResult exact_result(AttentionTestCase c, const AttentionValues& x) {
-  c.device = {};
-  c.strided = false;
-  return run_attention(c, x);
-}
-
-double tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.03; }
-
-void check(AttentionTestCase c, DType dtype, double tolerance) {
-  c.rounded = dtype;
-  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
-  const AttentionValues x = make_values(c);
-  expect_near(run_attention(c, x, dtype), exact_result(c, x), tolerance, error_of);
-}
-void check(const AttentionTestCase& c, DType dtype) { check(c, dtype, tolerance_of(dtype)); }
-
-// The case's rows become those of up to five sequences, some of which are empty.
-void pack(AttentionTestCase& c, RandomSequence& random) {
-  c.batch = 1;
-  int64_t left = c.rows;
-  for (int s = 0; s < 4 && left > 0; ++s) {
-    c.sequences.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(left) + 1)));
-    left -= c.sequences.back();
-  }
-  c.sequences.push_back(left);
-  const int64_t most = *std::max_element(c.sequences.begin(), c.sequences.end());
-  c.longest = random.uniform() < 0.5 ? 0 : most + static_cast<int64_t>(random.below(3));
-}
+constexpr auto kOneSweep = AttentionForm::one_sweep;  // causal: devices_one_sweep_test.cpp has its own cases
 
 // One of all the combinations there are. Large heads come with few rows: the emulated device computes slowly.
 AttentionTestCase random_case(uint64_t seed) {
@@ -96,7 +46,7 @@ AttentionTestCase random_case(uint64_t seed) {
   }
   c.strided = chance(0.3);
   if (chance(0.25)) c.form = kExplicit;
-  if (c.rows == c.keys && !c.holes && !c.lengths && c.bias_batch == 0 && chance(0.6)) pack(c, random);
+  if (c.rows == c.keys && !c.holes && !c.lengths && c.bias_batch == 0 && chance(0.6)) cut_into_sequences(c, random);
   return c;
 }
 
@@ -112,11 +62,8 @@ TEST_P(AttentionOnDevices, RandomCombinations) {
   for (int i = 0; i < kCasesOfGroup; i += kSanitizer == nullptr ? 1 : 5) {
     AttentionTestCase c = random_case(static_cast<uint64_t>(GetParam().group * kCasesOfGroup + i));
     c.device = GetParam().device;
-    if (i % 2 == 0) {
-      check(c, DType::f32);
-    } else {
-      check(c, DType::bf16, 0.15);  // of some hundred cases, and of as many numbers of the largest one
-    }
+    const DType dtype = i % 2 == 0 ? DType::f32 : DType::bf16;
+    check_on_device(c, dtype, loose_tolerance_of(dtype));
   }
 }
 std::vector<GroupOfCases> groups() {
@@ -132,30 +79,6 @@ std::string group_name(const testing::TestParamInfo<GroupOfCases>& info) {
 INSTANTIATE_TEST_SUITE_P(Groups, AttentionOnDevices, testing::ValuesIn(groups()), group_name);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(AttentionOnDevices);
 
-void expect_same_bits(const AttentionResult& a, const AttentionResult& b) {
-  const std::pair<const Tensor&, const Tensor&> pairs[] = {
-      {a.out, b.out}, {a.dq, b.dq}, {a.dk, b.dk}, {a.dv, b.dv}, {a.dcoefficients, b.dcoefficients}, {a.dbias, b.dbias}};
-  for (const auto& [x, y] : pairs) {
-    if (x) test::expect_same_bits(x, y, "result or gradient");
-  }
-}
-
-// All that there is, in one small case.
-AttentionTestCase everything(Device device) {
-  return {.rows = 37,
-          .keys = 37,
-          .head_size = 16,
-          .degree = 2,
-          .uniform = true,
-          .causal = true,
-          .holes = true,
-          .lengths = true,
-          .bias_batch = 1,
-          .bias_heads = 2,
-          .dropout = 0.2,
-          .device = device};
-}
-
 TEST(AttentionDevices, FormsAgreeAndSoDoesTheCpu) {
   for (const Device device : other_devices()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
@@ -164,8 +87,10 @@ TEST(AttentionDevices, FormsAgreeAndSoDoesTheCpu) {
       const AttentionValues x = make_values(c);
       c.form = kExplicit;
       const AttentionResult r = run_attention(c, x, dtype);
-      c.form = kTwoPass;
-      expect_near(run_attention(c, x, dtype), r, tolerance_of(dtype), error_of);
+      for (const auto form : {kTwoPass, kOneSweep}) {
+        c.form = form;
+        expect_near(run_attention(c, x, dtype), r, tolerance_of(dtype), error_of);
+      }
       c.device = {};
       expect_near(run_attention(c, x, dtype), r, tolerance_of(dtype), error_of);
     }
@@ -174,9 +99,10 @@ TEST(AttentionDevices, FormsAgreeAndSoDoesTheCpu) {
 
 TEST(AttentionDevices, ASecondRunHasTheSameBits) {
   for (const Device device : other_devices()) {
-    for (const auto form : {kTwoPass, kExplicit}) {
+    for (const auto form : {kTwoPass, kExplicit, kOneSweep}) {
       AttentionTestCase c = everything(device);
       c.form = form;
+      c.block_rows = 32;
       const AttentionValues x = make_values(c);
       expect_same_bits(run_attention(c, x, DType::f32), run_attention(c, x, DType::f32));
     }
@@ -193,17 +119,17 @@ TEST(AttentionDevices, BiasGradients) {
   for (const Device device : other_devices()) {
     for (const auto form : {kTwoPass, kExplicit}) {
       for (const auto& [batch, heads] : {std::pair{1, 1}, {45, 1}, {1, 2}, {45, 2}}) {
-        check({.batch = 45,
-               .heads = 2,
-               .rows = 3,
-               .keys = 3,
-               .head_size = 2,
-               .degree = 2,
-               .bias_batch = batch,
-               .bias_heads = heads,
-               .form = form,
-               .device = device},
-              DType::f32);
+        check_on_device({.batch = 45,
+                         .heads = 2,
+                         .rows = 3,
+                         .keys = 3,
+                         .head_size = 2,
+                         .degree = 2,
+                         .bias_batch = batch,
+                         .bias_heads = heads,
+                         .form = form,
+                         .device = device},
+                        DType::f32);
       }
     }
   }
@@ -212,17 +138,18 @@ TEST(AttentionDevices, BiasGradients) {
 // Tiles of a head this large do not fit into shared memory all together.
 TEST(AttentionDevices, HighDegreesOfLargeHeads) {
   for (const Device device : other_devices()) {
-    check({.batch = 1, .heads = 1, .rows = 20, .keys = 20, .head_size = 256, .degree = 7, .device = device},
-          DType::f32);
-    check({.batch = 1, .heads = 1, .rows = 35, .keys = 35, .head_size = 130, .degree = 5, .device = device},
-          DType::bf16);
+    check_on_device({.batch = 1, .heads = 1, .rows = 20, .keys = 20, .head_size = 256, .degree = 7, .device = device},
+                    DType::f32);
+    check_on_device({.batch = 1, .heads = 1, .rows = 35, .keys = 35, .head_size = 130, .degree = 5, .device = device},
+                    DType::bf16);
   }
 }
 
 TEST(AttentionDevices, AHeadOfDeit) {
   for (const Device device : other_devices()) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
-      check({.batch = 1, .heads = 1, .rows = 197, .keys = 197, .head_size = 64, .degree = 2, .device = device}, dtype);
+      check_on_device(
+          {.batch = 1, .heads = 1, .rows = 197, .keys = 197, .head_size = 64, .degree = 2, .device = device}, dtype);
     }
   }
 }
@@ -302,8 +229,9 @@ TEST(AttentionDevices, LengthsOfAnyTypeAndSize) {
 
 TEST(AttentionDevices, NoKeysAndNoRows) {
   for (const Device device : other_devices()) {
-    for (const auto form : {kTwoPass, kExplicit}) {
-      for (const auto& [rows, keys] : {std::pair<int64_t, int64_t>{3, 0}, {0, 3}}) {
+    for (const auto form : {kTwoPass, kExplicit, kOneSweep}) {
+      for (const auto& [rows, keys] : {std::pair<int64_t, int64_t>{3, 0}, {0, 3}, {0, 0}}) {
+        if (form == kOneSweep && rows != keys) continue;
         AttentionInputs in;
         in.q = random_tensor({2, rows, 8}, DType::f32, 1).to(device);
         in.k = random_tensor({2, keys, 8}, DType::f32, 2).to(device);
@@ -311,6 +239,7 @@ TEST(AttentionDevices, NoKeysAndNoRows) {
         for (Tensor* t : {&in.q, &in.k, &in.v}) require_grad(*t);
         AttentionOptions o;
         o.form = form;
+        o.causal = form == kOneSweep;
         const Tensor y = attention(in, o);
         backward(y, Tensor::full(y.shape(), 1, DType::f32, device));
         for (const Tensor& t : {y, grad_of(in.q), grad_of(in.k), grad_of(in.v)}) {
@@ -362,7 +291,7 @@ TEST(AttentionDevices, DropoutIsTheSameFromATable) {
     StepTable table(device, 2 * sizeof(uint32_t));
     const std::array<uint32_t, 2> now{11, 4};
     table.set(now.data());
-    for (const auto form : {kTwoPass, kExplicit}) {
+    for (const auto form : {kTwoPass, kExplicit, kOneSweep}) {
       std::vector<std::vector<Tensor>> results;
       for (const bool from_table : {false, true}) {
         AttentionInputs in;
@@ -372,6 +301,7 @@ TEST(AttentionDevices, DropoutIsTheSameFromATable) {
         AttentionOptions o;
         o.heads = 2;
         o.form = form;
+        o.causal = form == kOneSweep;
         o.dropout = 0.3;
         o.dropout_order = DropoutOrder::dropout_first;
         o.dropout_key = RandomKey(5, "attention", from_table ? 999 : 11);
@@ -389,20 +319,15 @@ TEST(AttentionDevices, DropoutIsTheSameFromATable) {
 }
 
 #ifdef GFSA_HAS_EMULATED
-class EmulatorSeed {
- public:
-  explicit EmulatorSeed(uint64_t seed) { emulator::set_seed(seed); }
-  ~EmulatorSeed() { emulator::set_seed(0); }
-};
-
 TEST(AttentionDevices, TwentySchedulesGiveTheSameBits) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    for (const auto form : {kTwoPass, kExplicit}) {
+    for (const auto form : {kTwoPass, kExplicit, kOneSweep}) {
       AttentionTestCase c = everything({DeviceType::emulated, 0});
       c.batch = 1;
       c.rows = c.keys = 35;
       c.head_size = 8;
       c.form = form;
+      c.block_rows = 32;
       const AttentionValues x = make_values(c);
       AttentionResult first;
       for (uint64_t seed = 1; seed <= 20; ++seed) {
@@ -417,19 +342,22 @@ TEST(AttentionDevices, TwentySchedulesGiveTheSameBits) {
 
 // A step can be captured: the host waits for nothing and reads nothing.
 TEST(AttentionDevices, TheHostNeverWaits) {
+  constexpr int64_t kRows = 35;
   DeviceRuntime& runtime = emulated::runtime();
   const Device device{DeviceType::emulated, 0};
-  for (const auto form : {kTwoPass, kExplicit}) {
+  for (const auto form : {kTwoPass, kExplicit, kOneSweep}) {
     AttentionInputs in;
-    in.qkv = random_tensor({2, 9, 24}, DType::f32, 1).to(device);
+    in.qkv = random_tensor({2, kRows, 24}, DType::f32, 1).to(device);
     in.coefficients = random_tensor({2, 4}, DType::f32, 2).to(device);
-    in.key_lengths = Tensor::from<int64_t>({2}, {9, 5}).to(device);
-    in.bias = random_tensor({1, 2, 9, 9}, DType::f32, 3).to(device);
+    in.key_lengths = Tensor::from<int64_t>({2}, {kRows, 5}).to(device);
+    in.bias = random_tensor({1, 2, kRows, kRows}, DType::f32, 3).to(device);
     for (Tensor* t : {&in.qkv, &in.coefficients, &in.bias}) require_grad(*t);
-    const Tensor seed = random_tensor({2, 9, 8}, DType::f32, 4).to(device);
+    const Tensor seed = random_tensor({2, kRows, 8}, DType::f32, 4).to(device);
     AttentionOptions o;
     o.heads = 2;
     o.form = form;
+    o.causal = form == kOneSweep;
+    o.block_rows = 32;
     runtime.begin_capture(runtime.current_stream());
     const Tensor out = attention(in, o);
     backward(out, seed);

@@ -310,9 +310,6 @@ TEST(OneSweep, IsTheChoiceForCausalAttentionOnTheCpu) {
   EXPECT_NE(choice.text().find("not one_sweep: serves causal attention alone"), std::string::npos);
   expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "causal", "form: two_pass"});
   c.causal = true;
-  c.device = DeviceType::cuda;
-  expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "CPU", "form: two_pass"});
-  c.device = DeviceType::cpu;
   c.filtered = true;
   c.dropout = 0.1;
   expect_error([&] { choose_attention(c, kOneSweep); }, {"form: one_sweep", "dropout_order: dropout_first"});

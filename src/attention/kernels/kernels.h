@@ -24,11 +24,21 @@ struct TwoPass {
   static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);
 };
 
-// The same of causal attention in one sweep over the tiles of M, on the CPU: row block i needs rows of T_j at or before
-// its own alone, so with the running maximum and sum of the softmax all passes visit a tile at once. In backward
-// likewise, from the last column to the first. Products: 1 + k forward, 3 + 2 k backward.
+// The same of causal attention in one sweep over the tiles of M: row block i needs rows of T_j at or before its own
+// alone, so with the running maximum and sum of the softmax all passes visit a tile at once. In backward likewise, from
+// the last column to the first. Saves the same.
 //
-// Memory: tiles, and a head's operands in the order in which products read them, O(rows D). Saves the same, and out.
+// CPU: a head is one thread's work. Products: 1 + k forward, 3 + 2 k backward. Memory: tiles, and a head's operands in
+// the order in which products read them, O(rows D). Saves out, too.
+//
+// GPUs, k at most 2: rows in super-blocks of p.block_rows (0: 256; 32, or the next multiple of 64), launch after
+// launch, so that no block waits for another and sums have a fixed order. What a super-block needs of those before, or
+// after it in backward, is finished; what it needs of itself takes a launch more, which makes its tiles on the diagonal
+// again. dQ and the bias's gradient are passes of their own. Products for k = 2, off those tiles and on them: 3 and 4
+// forward, 10 and 11 backward (two_pass: 4 and 12); for k = 1: 2 and 7 (2 and 8). A head whose c2 is 0 gives the bits
+// of k = 1 with the same c0, c1 = 1 and cu. Head sizes up to 64: three sums a row in registers. Memory: 3 super-blocks'
+// rows of D numbers of f32 a head.
+template <DeviceType D>
 struct OneSweep {
   static Saved forward(const Problem& p, const Tensor& out, bool save);
   static void backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to);

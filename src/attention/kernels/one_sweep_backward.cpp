@@ -128,7 +128,9 @@ class OneSweepBackward {
 
 }  // namespace
 
-void OneSweep::backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to) {
+template <>
+void OneSweep<DeviceType::cpu>::backward(const Problem& p, const Saved& saved, const Tensor& dout,
+                                         const Gradients& to) {
   run_backward<OneSweepBackward>(p, saved, dout, to);
 }
 

@@ -91,7 +91,8 @@ class OneSweepForward {
 
 }  // namespace
 
-Saved OneSweep::forward(const Problem& p, const Tensor& out, bool save) {
+template <>
+Saved OneSweep<DeviceType::cpu>::forward(const Problem& p, const Tensor& out, bool save) {
   Saved saved = run_forward<OneSweepForward>(p, out, save);
   if (save) saved.out = out;
   return saved;

@@ -44,6 +44,14 @@ GFSA_DEVICE void clear(float (&d)[kTiles][4]) {
   }
 }
 template <int kTiles>
+GFSA_DEVICE void copy_tile(float (&to)[kTiles][4], const float (&from)[kTiles][4]) {
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) to[n][e] = from[n][e];
+  }
+}
+template <int kTiles>
 GFSA_DEVICE void scale_all(float (&d)[kTiles][4], float factor) {
   GFSA_UNROLL
   for (int n = 0; n < kTiles; ++n) {

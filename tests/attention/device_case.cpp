@@ -1,0 +1,82 @@
+#include "attention/device_case.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "support/op_case.h"
+
+#ifdef GFSA_HAS_EMULATED
+#include "core/cuda/emulated/queue.h"
+#endif
+
+namespace gfsa::test {
+
+double error_of(const Tensor& found, const Tensor& expected) {
+  const auto a = found.to_vector<double>(), b = expected.to_vector<double>();
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double largest = 1, error = 0;
+  for (size_t e = 0; e < a.size(); ++e) {
+    if (!std::isfinite(a[e])) return std::numeric_limits<double>::infinity();
+    largest = std::max(largest, std::abs(b[e]));
+    error = std::max(error, std::abs(a[e] - b[e]));
+  }
+  return error / largest;
+}
+
+AttentionResult exact_result(AttentionTestCase c, const AttentionValues& x) {
+  c.device = {};
+  c.strided = false;
+  return run_attention(c, x);
+}
+
+void check_on_device(AttentionTestCase c, DType dtype, double tolerance) {
+  c.rounded = dtype;
+  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
+  const AttentionValues x = make_values(c);
+  expect_near(run_attention(c, x, dtype), exact_result(c, x), tolerance, error_of);
+}
+
+void cut_into_sequences(AttentionTestCase& c, RandomSequence& random) {
+  c.batch = 1;
+  int64_t left = c.rows;
+  for (int s = 0; s < 4 && left > 0; ++s) {
+    c.sequences.push_back(static_cast<int64_t>(random.below(static_cast<uint64_t>(left) + 1)));
+    left -= c.sequences.back();
+  }
+  c.sequences.push_back(left);
+  const int64_t most = *std::max_element(c.sequences.begin(), c.sequences.end());
+  c.longest = random.uniform() < 0.5 ? 0 : most + static_cast<int64_t>(random.below(3));
+}
+
+void expect_same_bits(const AttentionResult& a, const AttentionResult& b) {
+  const std::pair<const Tensor&, const Tensor&> pairs[] = {
+      {a.out, b.out}, {a.dq, b.dq}, {a.dk, b.dk}, {a.dv, b.dv}, {a.dcoefficients, b.dcoefficients}, {a.dbias, b.dbias}};
+  for (const auto& [x, y] : pairs) {
+    if (x) expect_same_bits(x, y, "result or gradient");
+  }
+}
+
+AttentionTestCase everything(Device device) {
+  return {.rows = 37,
+          .keys = 37,
+          .head_size = 16,
+          .degree = 2,
+          .uniform = true,
+          .causal = true,
+          .holes = true,
+          .lengths = true,
+          .bias_batch = 1,
+          .bias_heads = 2,
+          .dropout = 0.2,
+          .device = device};
+}
+
+#ifdef GFSA_HAS_EMULATED
+EmulatorSeed::EmulatorSeed(uint64_t seed) { emulator::set_seed(seed); }
+EmulatorSeed::~EmulatorSeed() { emulator::set_seed(0); }
+#endif
+
+}  // namespace gfsa::test
