@@ -166,8 +166,8 @@ class Albert final : public TextModel {
     for (const auto& part : classifier_ ? classification : lm) o.optional_patterns.push_back(part);
     for (const auto& part : classifier_ ? lm : classification) o.ignored_patterns.push_back(part);
     for (const char* part : {"*embeddings.position_ids", "sop_classifier.*", "predictions.decoder.*"})
-      o.ignored_patterns.push_back(part);
-    if (lm_) o.ignored_patterns.push_back("pooler.*");
+      o.ignored_patterns.emplace_back(part);
+    if (lm_) o.ignored_patterns.emplace_back("pooler.*");
     return o;
   }
   std::vector<std::pair<std::string, Tensor>> coefficients() const override {

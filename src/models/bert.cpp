@@ -43,7 +43,7 @@ class Bert final : public TextModel {
       // In a file of the base model, without its name.
       if (part.starts_with(names_.base + ".")) o.ignored_patterns.push_back(part.substr(names_.base.size() + 1) + ".*");
     }
-    o.ignored_patterns.push_back("*embeddings.position_ids");
+    o.ignored_patterns.emplace_back("*embeddings.position_ids");
     o.ignored_patterns.insert(o.ignored_patterns.end(), names_.other_heads.begin(), names_.other_heads.end());
     return o;
   }

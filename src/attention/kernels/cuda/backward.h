@@ -38,7 +38,7 @@ class ChainGradients {
   HeadView<const T> d(int64_t j) const { return j == 0 ? left_.alone : link_of<const T>(d_, p_, j - 1); }
   HeadView<T> d_to_write(int64_t j) const { return j <= kept_ ? link_of<T>(d_, p_, j - 1) : HeadView<T>(); }
   bool wants_scores() const { return to_.q.tensor || to_.k.tensor || to_.bias.tensor; }
-  Global<const float> row_terms() const { return terms_ ? terms_.template data<float>() : nullptr; }
+  const float* row_terms() const { return terms_ ? terms_.template data<float>() : nullptr; }
   // Of V, for sum_rows(); empty where nobody asks for it.
   VisibleMean mean() const;
 
