@@ -15,7 +15,8 @@ void table(std::string_view bytes) {
   if ((how & 16) != 0) format.columns = {"text", "label"};
   accepts([&] {
     const auto names = data::column_names(bytes, "file", format);
-    const std::vector<std::string> wanted{names.at(0), names.back()};
+    if (names.empty()) return;  // a first object without keys
+    const std::vector<std::string> wanted{names.front(), names.back()};
     const auto t = data::parse_table(bytes, "file", format, wanted);
     int64_t before = 0;
     for (const auto& row : t.rows) {
