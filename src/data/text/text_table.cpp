@@ -58,7 +58,7 @@ class CsvRecord {
         cells.emplace_back(), closed = false;
       } else if (closed) {
         // Of a letter beyond ASCII this is one byte of several.
-        const bool shown = c > 0x20 && c < 0x7f;
+        const bool shown = c >= 0x20 && c < 0x7f;
         bad_input("{}:{}:{}: {} behind a closing quote, expected a comma or the line's end", path_, line.number, i + 1,
                   shown ? fmt::format("'{}'", c) : "a character");
       } else if (c == '"' && cells.back().empty()) {
