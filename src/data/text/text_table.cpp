@@ -149,6 +149,8 @@ TextTable parse_json_lines(std::string_view text, const std::string& path, const
       j = nlohmann::json::parse(line.text);
     } catch (const nlohmann::json::parse_error& e) {
       bad_input("{}:{}: no JSON from here on, expected one object a line", where, e.byte);
+    } catch (const nlohmann::json::exception&) {
+      bad_input("{}: has a number that no double can hold", where);
     }
     if (!j.is_object()) bad_input("{}: is {}, expected a JSON object", where, j.type_name());
     TextTable::Row row{line.number, {}};
