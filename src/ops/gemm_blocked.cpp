@@ -139,7 +139,7 @@ class Blocked {
         const auto at = [&](int64_t k) { return x + (k_runs ? i * step + k : k * step + i); };
         const In* from = at(p);
         const int64_t next = std::min(kPieceDepth, depth - p - now);
-        fetch(at(p + now), step, k_runs ? some : next, k_runs ? next : some);
+        fetch_rows(at(p + now), step, k_runs ? some : next, k_runs ? next : some);
         if (sums != nullptr) add_columns(from, step, some, now, sums + i);
         int64_t from_step = step;
         if (activation != Activation::none) {
@@ -149,13 +149,6 @@ class Blocked {
         }
         strips(from, from_step, some, now, to + i * depth + p * kLanes);
       }
-    }
-  }
-  // Some rows of memory that are wanted soon.
-  static void fetch(const In* x, int64_t step, int64_t rows, int64_t columns) {
-    constexpr int64_t kLine = 64 / sizeof(In);
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t i = 0; i < columns; i += kLine) __builtin_prefetch(x + r * step + i);
     }
   }
   static void add_columns(const In* x, int64_t step, int64_t columns, int64_t rows, float* sums) {

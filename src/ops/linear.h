@@ -7,8 +7,7 @@
 // Saved: x; with an activation also z = x W^T + b. With bf16: the bf16 weight.
 // On GPUs gelu_tanh, its gradient (mlp) and the bias's gradient come out of the products where cuBLASLt has them so.
 // Gradients: dz = activation'(z) dy; dx = dz W; dW = dz^T x; db = column sums of dz in row order, beside dW's product
-// where that can be. Repeatable bit for
-// bit. Errors: shapes; dtypes other than these.
+// where that can be. Repeatable bit for bit. Errors: shapes; dtypes other than these.
 #pragma once
 
 #include <map>

@@ -15,6 +15,15 @@ namespace gfsa {
 
 inline int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
 
+// Asks for rows of memory that are needed soon: they stand so far apart that the processor does not guess the next one.
+template <class In>
+[[gnu::always_inline]] inline void fetch_rows(const In* x, int64_t step, int64_t rows, int64_t columns) {
+  constexpr int64_t kLine = 64 / sizeof(In);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t k = 0; k < columns; k += kLine) __builtin_prefetch(x + r * step + k);
+  }
+}
+
 // Numbers in a register.
 template <class A, simd::Isa isa>
 inline constexpr int kRegisterWidth = static_cast<int>((isa == simd::Isa::avx512 ? 64

@@ -49,7 +49,7 @@ class OneSweepBackward {
     within<isa>([&] {
       for (int64_t i = kSquare; i < p_.rows; ++i) {  // the rows before are sums of their only tile
         const T *const y = out.row(i), *const v = w.head.v.row(i);
-        if (i + Tile::kAhead < p_.rows) Tile::fetch(out.row(i + Tile::kAhead), 0, 1, size);
+        if (i + Tile::kAhead < p_.rows) fetch_rows(out.row(i + Tile::kAhead), 0, 1, size);
         for (int64_t k = 0; k < size; ++k) row[k] = static_cast<A>(y[k]);
         if (c0 != A(0)) {
           for (int64_t k = 0; k < size; ++k) row[k] -= c0 * static_cast<A>(v[k]);

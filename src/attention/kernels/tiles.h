@@ -30,14 +30,6 @@ struct Tiles {
   };
   static constexpr int64_t strips(int64_t columns) { return (columns + kColumns - 1) / kColumns; }
 
-  // Asks for rows that are needed soon: they stand so far apart that the processor does not guess the next one.
-  template <class In>
-  [[gnu::always_inline]] static void fetch(const In* x, int64_t x_step, int64_t rows, int64_t columns) {
-    constexpr int64_t kLine = 64 / sizeof(In);
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t k = 0; k < columns; k += kLine) __builtin_prefetch(x + r * x_step + k);
-    }
-  }
   static constexpr int64_t kAhead = 16;  // rows
 
   // f x [rows, columns] with rows `x_step` apart, as strips.
@@ -46,7 +38,7 @@ struct Tiles {
     constexpr int64_t kPackedAhead = 8;
     within<isa>([&] {
       for (int64_t r = 0; r < rows; ++r, x += x_step) {
-        fetch(x + kPackedAhead * x_step, 0, 1, columns);
+        fetch_rows(x + kPackedAhead * x_step, 0, 1, columns);
         for (int64_t s = 0; s * kColumns < columns; ++s) {
           A wide[kColumns];  // which nothing aliases: the loops become a few vector moves
           if (columns - s * kColumns >= kColumns) {
@@ -68,7 +60,7 @@ struct Tiles {
       for (int64_t s = 0; s * kColumns < rows; ++s) {
         const int64_t now = std::min<int64_t>(kColumns, rows - s * kColumns);
         const In* const from = x + s * kColumns * x_step;
-        fetch(from + now * x_step, x_step, std::min<int64_t>(kColumns, rows - s * kColumns - now), depth);
+        fetch_rows(from + now * x_step, x_step, std::min<int64_t>(kColumns, rows - s * kColumns - now), depth);
         pack_strips<A, In, kWidth, kColumns>(from, x_step, true, now, depth, to + s * to_step, kColumns * depth);
       }
     });
