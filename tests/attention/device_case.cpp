@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "support/op_case.h"
+#include "support/sanitized.h"
 
 #ifdef GFSA_HAS_EMULATED
 #include "core/cuda/emulated/queue.h"
@@ -49,6 +50,29 @@ void cut_into_sequences(AttentionTestCase& c, RandomSequence& random) {
   c.sequences.push_back(left);
   const int64_t most = *std::max_element(c.sequences.begin(), c.sequences.end());
   c.longest = random.uniform() < 0.5 ? 0 : most + static_cast<int64_t>(random.below(3));
+}
+
+std::vector<GroupOfCases> groups_of_cases(int groups, int cases_of_group) {
+  std::vector<GroupOfCases> all;
+  for (const Device device : other_devices()) {
+    for (int group = 0; group < groups; ++group) all.push_back({device, group, cases_of_group});
+  }
+  return all;
+}
+
+std::string name_of_group(const testing::TestParamInfo<GroupOfCases>& info) {
+  return fmt::format("{}_{:02}", info.param.device.type == DeviceType::cuda ? "cuda" : "emulated", info.param.group);
+}
+
+void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uint64_t seed),
+                 double (*tolerance)(DType)) {
+  // Coroutines under a sanitizer take their time: every fifth there.
+  for (int i = 0; i < group.cases; i += kSanitizer == nullptr ? 1 : 5) {
+    AttentionTestCase c = random_case(static_cast<uint64_t>(group.group * group.cases + i));
+    c.device = group.device;
+    const DType dtype = i % 2 == 0 ? DType::f32 : DType::bf16;
+    check_on_device(c, dtype, tolerance(dtype));
+  }
 }
 
 void expect_same_bits(const AttentionResult& a, const AttentionResult& b) {

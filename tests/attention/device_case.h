@@ -25,6 +25,23 @@ inline void check_on_device(const AttentionTestCase& c, DType dtype) { check_on_
 // Of random cases: a bound that holds for some hundred of them, over as many numbers of the largest one.
 inline double loose_tolerance_of(DType dtype) { return dtype == DType::f32 ? 1e-5 : 0.15; }
 
+// Random cases in groups, a test each, so that they run beside each other:
+//
+//   class FormOnDevices : public testing::TestWithParam<GroupOfCases> {};
+//   TEST_P(FormOnDevices, RandomCombinations) { check_group(GetParam(), random_case); }
+//   INSTANTIATE_TEST_SUITE_P(Groups, FormOnDevices, testing::ValuesIn(groups_of_cases(12, 20)), name_of_group);
+//   GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(FormOnDevices);  // builds without other devices
+struct GroupOfCases {
+  Device device;
+  int group, cases;
+};
+// For every device beside the CPU.
+std::vector<GroupOfCases> groups_of_cases(int groups, int cases_of_group);
+std::string name_of_group(const testing::TestParamInfo<GroupOfCases>& info);
+// The group's cases from random_case, which leaves the device alone, f32 and bf16 by turns. No two groups share a seed.
+void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uint64_t seed),
+                 double (*tolerance)(DType) = loose_tolerance_of);
+
 // The case's rows become those of up to five sequences, some of which are empty.
 void cut_into_sequences(AttentionTestCase& c, RandomSequence& random);
 

@@ -6,7 +6,6 @@
 #include "attention/device_case.h"
 #include "autograd/autograd.h"
 #include "support/op_case.h"
-#include "support/sanitized.h"
 
 namespace gfsa::test {
 namespace {
@@ -50,33 +49,9 @@ AttentionTestCase random_case(uint64_t seed) {
   return c;
 }
 
-constexpr int kGroups = 12, kCasesOfGroup = 20;
-
-struct GroupOfCases {
-  Device device;
-  int group;
-};
 class OneSweepOnDevices : public testing::TestWithParam<GroupOfCases> {};
-TEST_P(OneSweepOnDevices, RandomCombinations) {
-  // Coroutines under a sanitizer take their time: every fifth there.
-  for (int i = 0; i < kCasesOfGroup; i += kSanitizer == nullptr ? 1 : 5) {
-    AttentionTestCase c = random_case(static_cast<uint64_t>(GetParam().group * kCasesOfGroup + i));
-    c.device = GetParam().device;
-    const DType dtype = i % 2 == 0 ? DType::f32 : DType::bf16;
-    check_on_device(c, dtype, loose_tolerance_of(dtype));
-  }
-}
-std::vector<GroupOfCases> groups() {
-  std::vector<GroupOfCases> all;
-  for (const Device device : other_devices()) {
-    for (int group = 0; group < kGroups; ++group) all.push_back({device, group});
-  }
-  return all;
-}
-std::string group_name(const testing::TestParamInfo<GroupOfCases>& info) {
-  return fmt::format("{}_{:02}", info.param.device.type == DeviceType::cuda ? "cuda" : "emulated", info.param.group);
-}
-INSTANTIATE_TEST_SUITE_P(Groups, OneSweepOnDevices, testing::ValuesIn(groups()), group_name);
+TEST_P(OneSweepOnDevices, RandomCombinations) { check_group(GetParam(), random_case); }
+INSTANTIATE_TEST_SUITE_P(Groups, OneSweepOnDevices, testing::ValuesIn(groups_of_cases(12, 20)), name_of_group);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OneSweepOnDevices);
 
 // Three super-blocks of the size that is used when nobody asks for another.
