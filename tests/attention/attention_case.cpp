@@ -379,4 +379,41 @@ void expect_as_explicit(AttentionTestCase c, DType dtype, double tolerance) {
   expect_near(r, run_attention(c, x), tolerance);
 }
 
+void expect_blind_to_future(const AttentionTestCase& c, DType dtype, const std::vector<int64_t>& places) {
+  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
+  ASSERT_EQ(c.batch, 1);
+  const AttentionValues x = make_values(c);
+  const auto before = run_attention(c, x, dtype, false).out.to_vector<double>();
+  for (const int64_t t : places) {
+    AttentionValues changed = x;
+    const auto cut = static_cast<size_t>(t * width(c));
+    for (auto* part : {&changed.q, &changed.k, &changed.v}) {
+      for (size_t e = cut; e < part->size(); ++e) (*part)[e] = 300 - 2 * (*part)[e];
+    }
+    const auto after = run_attention(c, changed, dtype, false).out.to_vector<double>();
+    EXPECT_TRUE(std::equal(before.begin(), before.begin() + static_cast<int64_t>(cut), after.begin())) << t;
+    EXPECT_NE(before[cut], after[cut]) << t;
+  }
+}
+
+void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t rows) {
+  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
+  ASSERT_EQ(c.batch, 1);
+  ASSERT_GT(rows, c.rows);
+  const AttentionValues x = make_values(c);
+  const AttentionResult real = run_attention(c, x, dtype);
+  AttentionTestCase padded = c;
+  padded.rows = padded.keys = rows;
+  padded.lengths = true;
+  AttentionValues y = make_values(padded);
+  y.coefficients = x.coefficients;
+  y.lengths = {c.rows};
+  std::copy(x.q.begin(), x.q.end(), y.q.begin());
+  std::copy(x.k.begin(), x.k.end(), y.k.begin());
+  std::copy(x.v.begin(), x.v.end(), y.v.begin());
+  const AttentionResult r = run_attention(padded, y, dtype);
+  expect_same_bits(r.out.slice(1, 0, c.rows).contiguous(), real.out, "padded");
+  for (const double d : r.dk.slice(1, c.rows, rows).contiguous().to_vector<double>()) ASSERT_EQ(d, 0);
+}
+
 }  // namespace gfsa::test

@@ -85,6 +85,13 @@ void expect_exact(const AttentionTestCase& c);
 // The case in `dtype` against the explicit form in f64; without a tape the same bits.
 void expect_as_explicit(AttentionTestCase c, DType dtype = DType::f64, double tolerance = 1e-12);
 
+// Of a causal case of batch 1, in `dtype`: whatever q, k and v are from row t on, the output before t has the same
+// bits, and row t has not; for every t of `places`.
+void expect_blind_to_future(const AttentionTestCase& c, DType dtype, const std::vector<int64_t>& places);
+
+// Of a case of batch 1, in `dtype`: padded to `rows` it has the same bits of the output, and in dk the padding is 0.
+void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t rows);
+
 // All instruction sets of this machine, and back.
 template <class Body>
 void on_every_isa(const Body& body) {

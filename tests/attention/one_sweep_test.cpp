@@ -157,46 +157,20 @@ TEST(OneSweep, GfsaStartsAsTheSoftmaxBitForBit) {
 }
 
 TEST(OneSweep, IgnoresTheFutureExactly) {
+  AttentionTestCase c = causal(230, 3);
+  c.batch = 1;
+  c.uniform = true;
   for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
-    AttentionTestCase c = causal(230, 3);
-    c.batch = 1;
-    c.uniform = true;
-    const AttentionValues x = make_values(c);
-    const auto before = run_attention(c, x, dtype, false).out.to_vector<double>();
-    for (const int64_t t : {1, 11, 12, 95, 96, 97, 150, 191, 192, 229}) {
-      AttentionValues changed = x;
-      const auto cut = static_cast<size_t>(t * c.heads * c.head_size);
-      for (auto* part : {&changed.q, &changed.k, &changed.v}) {
-        for (size_t e = cut; e < part->size(); ++e) (*part)[e] = 300 - 2 * (*part)[e];
-      }
-      const auto after = run_attention(c, changed, dtype, false).out.to_vector<double>();
-      EXPECT_TRUE(std::equal(before.begin(), before.begin() + static_cast<int64_t>(cut), after.begin())) << t;
-      EXPECT_NE(before[cut], after[cut]);
-    }
+    expect_blind_to_future(c, dtype, {1, 11, 12, 95, 96, 97, 150, 191, 192, 229});
   }
 }
 
 // A longer sequence or a batch padded to one: not a bit changes, for no sum's order depends on n.
 TEST(OneSweep, PaddingChangesNothingReal) {
-  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
-    AttentionTestCase c = causal(110, 2);
-    c.batch = 1;
-    c.uniform = true;
-    const AttentionValues x = make_values(c);
-    const AttentionResult real = run_attention(c, x, dtype);
-    AttentionTestCase padded = causal(250, 2);
-    padded.batch = 1;
-    padded.uniform = padded.lengths = true;
-    AttentionValues y = make_values(padded);
-    y.coefficients = x.coefficients;
-    y.lengths = {c.rows};
-    std::copy(x.q.begin(), x.q.end(), y.q.begin());
-    std::copy(x.k.begin(), x.k.end(), y.k.begin());
-    std::copy(x.v.begin(), x.v.end(), y.v.begin());
-    const AttentionResult r = run_attention(padded, y, dtype);
-    expect_same_bits(r.out.slice(1, 0, c.rows).contiguous(), real.out, "padded");
-    for (const double d : r.dk.slice(1, c.rows, padded.rows).contiguous().to_vector<double>()) ASSERT_EQ(d, 0);
-  }
+  AttentionTestCase c = causal(110, 2);
+  c.batch = 1;
+  c.uniform = true;
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) expect_blind_to_padding(c, dtype, 250);
 }
 
 TEST(OneSweep, SameBitsInEveryRunAndOnAnyNumberOfThreads) {
