@@ -117,9 +117,9 @@ struct SharedLayer {
     Tensor y = attend(attention(use), qkv.forward(cast(x, c.compute)), inputs, c, here);  // [B, N, C]
     if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);
     y = dropout(dense.forward(y), dropout_rate, c.key(path + ".output_dropout" + here), c.sample0, c.training);
-    const Tensor middle = attention_norm.forward(add(x, y));
+    const Tensor middle = attention_norm.forward_sum(x, y).y;
     y = mlp(cast(middle, c.compute), ffn, ffn_output, activation);
-    return norm.forward(add(middle, y));
+    return norm.forward_sum(middle, y).y;
   }
 
   SeparateQkv qkv;

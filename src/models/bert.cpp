@@ -120,9 +120,9 @@ Tensor BertLayer::forward(Tensor x, const TextInputs& inputs, const ForwardConte
   // Behind the attention each token is by itself.
   if (first_only) y = first_tokens(y, inputs), x = first_tokens(x, inputs);  // [B, C]
   y = attention_output.forward(y);
-  const Tensor middle = attention_norm.forward(add(x, branch(y, ".attention.dropout")));
+  const Tensor middle = attention_norm.forward_sum(x, branch(y, ".attention.dropout")).y;
   y = mlp(cast(middle, c.compute), intermediate, output, activation);
-  return norm.forward(add(middle, branch(y, ".dropout")));
+  return norm.forward_sum(middle, branch(y, ".dropout")).y;
 }
 
 BertEncoder::BertEncoder(const Scope& s, const FamilyConfig& config, int64_t segments, const AttentionConfig& attention)

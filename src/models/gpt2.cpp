@@ -83,8 +83,8 @@ struct Block {
       return dropout(y, dropout_rate, c.key(path + place), c.sample0, c.training);
     };
     const Tensor y = attend(attention, c_attn.forward(ln_1.forward(x, c.compute)), inputs, c);
-    x = add(x, branch(attn_proj.forward(y), ".attn.resid_dropout"));
-    return add(x, branch(mlp(ln_2.forward(x, c.compute), c_fc, mlp_proj, activation), ".mlp.dropout"));
+    const auto [sum, middle] = ln_2.forward_sum(x, branch(attn_proj.forward(y), ".attn.resid_dropout"), c.compute);
+    return add(sum, branch(mlp(middle, c_fc, mlp_proj, activation), ".mlp.dropout"));
   }
 
   LayerNorm ln_1;

@@ -95,9 +95,15 @@ Tensor VitBlock::forward(Tensor x, const ForwardContext& c, Diagnostics* diagnos
     return drop_path(y, drop_path_rate, c.key(path + place), c.sample0, c.training);
   };
   Tensor y = attn.forward(norm1.forward(x, c.compute), c, diagnostics ? &diagnostics->qkv : nullptr);  // [B, N, C]
-  x = residual_scale(x, branch(y, ".drop_path1"), *ls1);
-  y = mlp.forward(norm2.forward(x, c.compute), c);
-  return residual_scale(x, branch(y, ".drop_path2"), *ls2);
+  SumAndNorm middle;
+  if (ls1) {
+    middle.sum = residual_scale(x, branch(y, ".drop_path1"), *ls1);
+    middle.y = norm2.forward(middle.sum, c.compute);
+  } else {
+    middle = norm2.forward_sum(x, branch(y, ".drop_path1"), c.compute);
+  }
+  y = mlp.forward(middle.y, c);
+  return residual_scale(middle.sum, branch(y, ".drop_path2"), *ls2);
 }
 
 Vit::Vit(const Scope& s, const VitConfig& config, const AttentionConfig& attention)

@@ -17,6 +17,11 @@ struct LayerNorm {
     return layer_norm(x, *weight, *bias, eps, out);
   }
 
+  // x + branch [..., C], the stream that goes on, and its norm.
+  SumAndNorm forward_sum(const Tensor& x, const Tensor& branch, std::optional<DType> out = {}) const {
+    return add_layer_norm(x, branch, *weight, *bias, eps, out);
+  }
+
   Param weight, bias;
   double eps;
 };

@@ -106,7 +106,11 @@ Tensor add(const Tensor& a, const Tensor& b) {
     const Tensor& narrow = a.dtype() == DType::f32 ? b : a;
     map<float, float, bfloat16>("add", Add{}, y, wide, narrow);
   }
-  return record("add", y, {a, b},
+  return record_sum("add", y, a, b);
+}
+
+Tensor record_sum(const char* op, const Tensor& sum, const Tensor& a, const Tensor& b) {
+  return record(op, sum, {a, b},
                 [sa = a.shape(), sb = b.shape(), ta = a.dtype(), tb = b.dtype()](Tensor dy, GradOut& out) {
                   if (sa == sb && ta == tb) profile::set_bytes(0);
                   if (out.wants(0)) give_summed(out, 0, dy, sa, ta);

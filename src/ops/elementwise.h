@@ -13,6 +13,8 @@ namespace gfsa {
 
 // a + b. f32 + bf16 (a residual stream and its branch) gives f32. Saves nothing.
 Tensor add(const Tensor& a, const Tensor& b);
+// Puts `sum`, which `op` has computed as a + b, on the tape as add() would.
+Tensor record_sum(const char* op, const Tensor& sum, const Tensor& a, const Tensor& b);
 Tensor sub(const Tensor& a, const Tensor& b);  // saves nothing
 Tensor mul(const Tensor& a, const Tensor& b);  // saves the operand whose partner wants a gradient
 Tensor div(const Tensor& a, const Tensor& b);  // saves b, and a if b wants a gradient

@@ -18,4 +18,12 @@ namespace gfsa {
 
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, std::optional<DType> out = {});
 
+// A residual stream and the norm of it: sum = x + branch, y = layer_norm(sum). branch: of x's shape and dtype, or bf16
+// beside f32. The bits and gradients of add() and layer_norm() one after the other; the sum is read from the cache.
+struct SumAndNorm {
+  Tensor sum, y;
+};
+SumAndNorm add_layer_norm(const Tensor& x, const Tensor& branch, const Tensor& weight, const Tensor& bias, double eps,
+                          std::optional<DType> out = {});
+
 }  // namespace gfsa

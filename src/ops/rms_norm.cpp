@@ -19,7 +19,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps, std::optional
   const Tensor w = weight ? weight.detach().contiguous() : Tensor::full({e["C"]}, 1, stat, x.device());
   const Tensor rstd = Tensor::empty({e["..."]}, stat, x.device());
   const Tensor y = Tensor::empty(x.shape(), out.value_or(x.dtype()), x.device());
-  on_device("rms_norm", x, [&](auto d) { RowNormKernels<d>::forward("rms_norm", xc, w, {}, y, {}, rstd, eps); });
+  on_device("rms_norm", x,
+            [&](auto d) { RowNormKernels<d>::forward("rms_norm", xc, {}, {}, w, {}, y, {}, rstd, eps); });
 
   return record("rms_norm", y, {x, weight}, [xc, w, rstd](const Tensor& dy, GradOut& grads) {
     const Tensor dyc = dy.contiguous();

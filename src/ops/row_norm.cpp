@@ -15,15 +15,22 @@ constexpr int64_t kGrain = 1 << 14;  // elements worth a thread
 
 int64_t row_grain(int64_t columns) { return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, columns)); }
 
-// mean [rows] (ignored where not centred) and rstd [rows] are results; bias may be null.
-template <bool kCentred, class In, class Out, class A = acc_t<In>>
-void normalize(const In* x, const A* weight, const A* bias, Out* y, A* mean, A* rstd, int64_t rows, int64_t columns,
-               double eps) {
+// mean [rows] (ignored where not centred) and rstd [rows] are results; bias may be null, branch and sum too.
+template <bool kCentred, class In, class B, class Out, class A = acc_t<In>>
+void normalize(const In* x, const B* branch, In* sum, const A* weight, const A* bias, Out* y, A* mean, A* rstd,
+               int64_t rows, int64_t columns, double eps) {
   parallel_for(rows, row_grain(columns), [&](int64_t begin, int64_t end) {
     simd::run([&] {
       for (int64_t r = begin; r < end; ++r) {
         const In* xr = x + r * columns;
         Out* yr = y + r * columns;
+        if (branch != nullptr) {
+          const B* br = branch + r * columns;
+          In* sr = sum + r * columns;
+#pragma omp simd
+          for (int64_t c = 0; c < columns; ++c) sr[c] = In(static_cast<A>(xr[c]) + static_cast<A>(br[c]));
+          xr = sr;  // still in the cache
+        }
         A m = 0;
         if constexpr (kCentred) {
           m = lane_sum<A>(columns, [=](int64_t c) { return static_cast<A>(xr[c]); }) / static_cast<A>(columns);
@@ -117,21 +124,27 @@ void add_blocks(const A* partial, int which, int64_t blocks, int64_t columns, A*
 }  // namespace
 
 template <>
-void RowNormKernels<DeviceType::cpu>::forward(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                                              const Tensor& y, const Tensor& mean, const Tensor& rstd, double eps) {
+void RowNormKernels<DeviceType::cpu>::forward(const char* op, const Tensor& x, const Tensor& branch, const Tensor& sum,
+                                              const Tensor& weight, const Tensor& bias, const Tensor& y,
+                                              const Tensor& mean, const Tensor& rstd, double eps) {
   dispatch_floating_pair(op, x.dtype(), y.dtype(), [&](auto in, auto to) {
     using In = decltype(in);
     using Out = decltype(to);
     using A = acc_t<In>;
     const A* b = bias ? bias.data<A>() : nullptr;
     const int64_t rows = rstd.numel(), columns = weight.numel();
-    if (mean) {
-      normalize<true>(x.data<In>(), weight.data<A>(), b, y.data<Out>(), mean.data<A>(), rstd.data<A>(), rows, columns,
-                      eps);
-    } else {
-      normalize<false>(x.data<In>(), weight.data<A>(), b, y.data<Out>(), static_cast<A*>(nullptr), rstd.data<A>(), rows,
-                       columns, eps);
-    }
+    dispatch_branch<In>(branch, [&](auto of_branch) {
+      using B = decltype(of_branch);
+      const B* added = branch ? branch.data<B>() : nullptr;
+      In* sums = branch ? sum.data<In>() : nullptr;
+      if (mean) {
+        normalize<true>(x.data<In>(), added, sums, weight.data<A>(), b, y.data<Out>(), mean.data<A>(), rstd.data<A>(),
+                        rows, columns, eps);
+      } else {
+        normalize<false>(x.data<In>(), added, sums, weight.data<A>(), b, y.data<Out>(), static_cast<A*>(nullptr),
+                         rstd.data<A>(), rows, columns, eps);
+      }
+    });
   });
 }
 

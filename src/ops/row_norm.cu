@@ -10,28 +10,40 @@ constexpr int kColumns = 128;      // of a block that sums over rows
 constexpr int kStripColumns = 32;  // of a block that adds up partial sums
 constexpr int kStrips = 8;         // of such blocks: partial sums k, k + 8, ... are added first
 
-template <int V, class In, class Out>
+template <int V, class In, class B, class Out>
 struct Normalize {
   static constexpr const char* kName = "row_norm";
   static constexpr int kMaxThreads = kRowWarps * 32;
-  GFSA_DEVICE void operator()(Global<const In> x, Global<const float> weight, Global<const float> bias, Global<Out> y,
-                              Global<float> means, Global<float> rstds, int64_t rows, int64_t columns,
-                              float eps) const {
+  GFSA_DEVICE void operator()(Global<const In> x, Global<const B> branch, Global<In> sum, Global<const float> weight,
+                              Global<const float> bias, Global<Out> y, Global<float> means, Global<float> rstds,
+                              int64_t rows, int64_t columns, float eps) const {
     const int64_t row = row_of_warp();
     if (row >= rows) return;
     const int64_t begin = row * columns, first = int64_t{lane()} * V;
     const float count = static_cast<float>(columns);
+    // A lane reads again what it wrote itself.
+    const auto element = [&](int64_t c) {
+      return branch == nullptr ? load_floats<V, In>(x, begin + c) : load_floats<V, In>(sum, begin + c);
+    };
+    if (branch != nullptr) {
+      for (int64_t c = first; c < columns; c += 32 * V) {
+        Floats<V> v = load_floats<V, In>(x, begin + c);
+        const Floats<V> b = load_floats<V, B>(branch, begin + c);
+        for (int k = 0; k < V; ++k) v[k] += b[k];
+        store_floats<V, In>(sum, begin + c, v);
+      }
+    }
     float mean = 0;
     if (means != nullptr) {
       for (int64_t c = first; c < columns; c += 32 * V) {
-        const Floats<V> v = load_floats<V, In>(x, begin + c);
+        const Floats<V> v = element(c);
         for (int k = 0; k < V; ++k) mean += v[k];
       }
       mean = warp_sum(mean) / count;
     }
     float squares = 0;
     for (int64_t c = first; c < columns; c += 32 * V) {
-      const Floats<V> v = load_floats<V, In>(x, begin + c);
+      const Floats<V> v = element(c);
       for (int k = 0; k < V; ++k) squares += (v[k] - mean) * (v[k] - mean);
     }
     const float rstd = 1.0f / sqrtf(warp_sum(squares) / count + eps);
@@ -40,7 +52,7 @@ struct Normalize {
       store(rstds, row, rstd);
     }
     for (int64_t c = first; c < columns; c += 32 * V) {
-      Floats<V> v = load_floats<V, In>(x, begin + c);
+      Floats<V> v = element(c);
       const Floats<V> w = load_floats<V, float>(weight, c);
       for (int k = 0; k < V; ++k) v[k] = (v[k] - mean) * rstd * w[k];
       if (bias != nullptr) {
@@ -147,8 +159,9 @@ namespace gfsa {
 using namespace GFSA_DEVICE_NAMESPACE;
 
 template <DeviceType D>
-void RowNormKernels<D>::forward(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                                const Tensor& y, const Tensor& mean, const Tensor& rstd, double eps) {
+void RowNormKernels<D>::forward(const char* op, const Tensor& x, const Tensor& branch, const Tensor& sum,
+                                const Tensor& weight, const Tensor& bias, const Tensor& y, const Tensor& mean,
+                                const Tensor& rstd, double eps) {
   const int64_t rows = rstd.numel(), columns = weight.numel();
   if (rows == 0) return;
   dispatch_pair(op, x.dtype(), y.dtype(), [&](auto in, auto out) {
@@ -159,11 +172,16 @@ void RowNormKernels<D>::forward(const char* op, const Tensor& x, const Tensor& w
     const float* w = weight.data<float>();
     const float* b = data_or_null<const float>(bias);
     const Launch how = a_warp_each_row(op, rows, {&x.shape(), &weight.shape()});
-    const auto start = [&](auto v) {
-      launch(Normalize<v, In, Out>{}, how, from, w, b, to, data_or_null<float>(mean), rstd.data<float>(), rows, columns,
-             static_cast<float>(eps));
-    };
-    with_row_vectors(columns, start, from, to, w, b);
+    dispatch_branch<In>(branch, [&](auto of_branch) {
+      using B = decltype(of_branch);
+      const B* added = data_or_null<const B>(branch);
+      In* sums = data_or_null<In>(sum);
+      const auto start = [&](auto v) {
+        launch(Normalize<v, In, B, Out>{}, how, from, added, sums, w, b, to, data_or_null<float>(mean),
+               rstd.data<float>(), rows, columns, static_cast<float>(eps));
+      };
+      with_row_vectors(columns, start, from, added, sums, to, w, b);
+    });
   });
 }
 

@@ -21,14 +21,24 @@ inline constexpr int64_t kNormBlockRows = 64;
 // [rows]. mean is undefined where not centred, bias where there is none.
 template <DeviceType D>
 struct RowNormKernels {
-  // mean and rstd are results.
-  static void forward(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
-                      const Tensor& mean, const Tensor& rstd, double eps);
+  // y, mean and rstd are results. With a branch (of x's shape; its dtype, or bf16 beside f32) the rows are those of
+  // `sum` = x + branch, a result too.
+  static void forward(const char* op, const Tensor& x, const Tensor& branch, const Tensor& sum, const Tensor& weight,
+                      const Tensor& bias, const Tensor& y, const Tensor& mean, const Tensor& rstd, double eps);
   // Targets with an undefined tensor are not wanted.
   static void backward(const char* op, const Tensor& x, const Tensor& weight, const Tensor& mean, const Tensor& rstd,
                        const Tensor& dy, const GradOut::Target& dx, const GradOut::Target& dweight,
                        const GradOut::Target& dbias);
 };
+
+// f(B{}) with the dtype of the branch beside rows of In; In where there is none.
+template <class In, class F>
+void dispatch_branch(const Tensor& branch, F&& f) {
+  if constexpr (std::is_same_v<In, float>) {
+    if (branch && branch.dtype() == DType::bf16) return f(bfloat16{});
+  }
+  f(In{});
+}
 
 // The gradients that input i of an op wants, or an undefined target.
 inline GradOut::Target target_if_wanted(GradOut& grads, size_t i) {

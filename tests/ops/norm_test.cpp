@@ -4,8 +4,11 @@
 #include <cmath>
 
 #include "autograd/autograd.h"
+#include "ops/elementwise.h"
 #include "ops/layer_norm.h"
+#include "ops/reduce.h"
 #include "ops/rms_norm.h"
+#include "ops/view.h"
 #include "support/op_case.h"
 
 namespace gfsa::test {
@@ -100,6 +103,70 @@ TEST(LayerNorm, LargeMean) {
             .dtypes = {DType::f64, DType::f32},
             .looseness = 100,
             .outliers = false});
+}
+
+// Both results at once: sum + y, so that the stream's gradient has two sources.
+TEST(AddLayerNorm, EverySize) {
+  for (const Shape& shape : {Shape{2, 0}, Shape{0, 3}, Shape{2, 31}, Shape{3, 2, 33}, Shape{131, 9}, Shape{65, 16}}) {
+    const int64_t columns = shape[-1];
+    check_op({.name = "add_layer_norm " + shape.text(),
+              .inputs = {data(shape), data(shape), parameter({columns}), parameter({columns})},
+              .op =
+                  [](const auto& x) {
+                    const SumAndNorm r = add_layer_norm(x[0], x[1], x[2], x[3], kEps);
+                    return add(r.sum, r.y);
+                  },
+              .reference =
+                  [](const auto& x) {
+                    Array sum{x[0].shape, x[0].values};
+                    for (int64_t i = 0; i < sum.shape.numel(); ++i) sum.values[static_cast<size_t>(i)] += x[1][i];
+                    std::vector<double> y = plain_norm({sum, x[2], x[3]}, true);
+                    for (size_t i = 0; i < y.size(); ++i) y[i] += sum[static_cast<int64_t>(i)];
+                    return y;
+                  },
+              .dtypes = {DType::f64, DType::f32}});
+  }
+}
+
+// The bits of the two ops one after the other, forward and backward.
+TEST(AddLayerNorm, IsAddThenLayerNorm) {
+  struct Types {
+    DType x, branch, out;
+  };
+  for (const Types t : {Types{DType::f32, DType::f32, DType::f32}, Types{DType::f32, DType::bf16, DType::bf16},
+                        Types{DType::bf16, DType::bf16, DType::bf16}, Types{DType::f64, DType::f64, DType::f64}}) {
+    std::vector<std::vector<Tensor>> results;
+    for (const bool fused : {true, false}) {
+      Tensor x = random_tensor({37, 40}, t.x, 1), branch = random_tensor({37, 40}, t.branch, 2);
+      Tensor w = random_tensor({40}, accumulator_of(t.x), 3), b = random_tensor({40}, accumulator_of(t.x), 4);
+      for (Tensor* leaf : {&x, &branch, &w, &b}) require_grad(*leaf);
+      SumAndNorm r;
+      if (fused) {
+        r = add_layer_norm(x, branch, w, b, kEps, t.out);
+      } else {
+        r.sum = add(x, branch);
+        r.y = layer_norm(r.sum, w, b, kEps, t.out);
+      }
+      const Tensor y = r.y.dtype() == r.sum.dtype() ? r.y : cast(r.y, r.sum.dtype());
+      backward(sum(mul(add(r.sum, y), random_tensor({37, 40}, t.x, 5))));
+      results.push_back({r.sum, r.y, grad_of(x), grad_of(branch), grad_of(w), grad_of(b)});
+    }
+    for (size_t i = 0; i < results[0].size(); ++i) {
+      EXPECT_EQ(results[0][i].dtype(), results[1][i].dtype());
+      EXPECT_EQ(results[0][i].to_vector<double>(), results[1][i].to_vector<double>()) << name_of(t.x) << " " << i;
+    }
+  }
+}
+
+TEST(AddLayerNorm, Errors) {
+  const Tensor x = Tensor::zeros({2, 4}, DType::f32);
+  expect_error(
+      [&] {
+        add_layer_norm(x, Tensor::zeros({1, 4}, DType::f32), {}, {}, kEps);
+      },
+      {"add_layer_norm: branch has shape [1, 4]"});
+  expect_error([&] { add_layer_norm(x, {}, {}, {}, kEps); }, {"add_layer_norm: branch is missing"});
+  expect_error([&] { add_layer_norm(x, Tensor::zeros({2, 4}, DType::f64), {}, {}, kEps); }, {"branch is f64"});
 }
 
 TEST(LayerNorm, Errors) {
