@@ -53,7 +53,11 @@ Tensor combine(const char* op, const Tensor& a, const Tensor& b, const F& f) {
 
 // Hands over dy, which has the shape of the result, as the gradient of an input of that shape and dtype.
 void give_summed(GradOut& out, size_t i, const Tensor& dy, const Shape& shape, DType dtype) {
-  out.give(i, dy.shape() == shape ? dy.to(dtype) : sum_to(dy, shape, dtype));
+  if (dy.numel() == shape.numel()) {  // the same elements, maybe under fewer dimensions
+    out.give(i, (dy.shape() == shape ? dy : dy.contiguous().view(shape)).to(dtype));
+  } else {
+    out.give(i, sum_to(dy, shape, dtype));
+  }
 }
 
 Tensor like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype(), x.device()); }

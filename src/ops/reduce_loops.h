@@ -118,6 +118,10 @@ void sum_columns(int64_t outer, int64_t reduced, int64_t inner, double factor, c
 template <class A, class Y, class Load>
 void sum_middle(int64_t outer, int64_t reduced, int64_t inner, double factor, const Load& load, Y* y) {
   if (outer * inner == 0) return;
+  if (reduced == 1) {  // nothing to add up: one long row of columns
+    inner *= outer;
+    outer = 1;
+  }
   if (inner == 1) {
     sum_rows<A>(outer, reduced, factor, load, y);
   } else {
