@@ -9,6 +9,8 @@ step_ms.median and peak_rss_mb: one training step of the same model in PyTorch. 
 every PyTorch row of the same work; a figure is the median over the rounds of each run's median step. "ratio" is our time over
 that of the best PyTorch row: below 1 we are faster. Both sides flush denormal numbers to zero (the peer's GPT-2 begins with a loss of 100
 and more, and without that its steps take between 4 and 25 s on one machine). Models are configs/benchmark/*.yaml: vit_small32, deit_s, bert_base, gpt2.
+"GEMM share" is the step's rate (multiply-adds of the model over the time) over that of a large product of ours, "oneDNN share" over that
+of oneDNN's primitives at the shapes of the step's own products, both measured in the same process.
 """
 import argparse
 import json
@@ -60,8 +62,8 @@ def main():
     results = []
     texts = tempfile.TemporaryDirectory()
     write_texts(pathlib.Path(texts.name))
-    print("| model | dtype | attention | ours ms | GEMM share | PyTorch ms (row) | ratio (each round) | ours MB | PyTorch MB | ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| model | dtype | attention | ours ms | GEMM share | oneDNN share | PyTorch ms (row) | ratio (each round) | ours MB | PyTorch MB | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for model in a.models.split(","):
         for dtype in a.dtypes.split(","):
             for attention in a.attention.split(","):
@@ -83,10 +85,10 @@ def main():
                 mine = statistics.median(r["step_ms"]["median"] for r in ours)
                 my_memory = statistics.median(r["peak_rss_mb"] for r in ours)
                 spread = [o["step_ms"]["median"] / t["step_ms"]["median"] for o, t in zip(ours, theirs[best])]
-                share = statistics.median(r["gemm_share"] for r in ours)
+                share, library = (statistics.median(r.get(key, float("nan")) for r in ours) for key in ("gemm_share", "library_share"))
                 results.append(dict(model=model, dtype=dtype, attention=attention, ours=ours, pytorch={f"{r}{' compiled' if c else ''}": v for (r, c), v in theirs.items()},
                                     ratio=mine / time[best], memory_ratio=my_memory / memory))
-                print(f"| {model} | {dtype} | {attention} | {mine:.0f} | {share:.2f} | {time[best]:.0f} ({best[0]}{', compiled' if best[1] else ''}) | "
+                print(f"| {model} | {dtype} | {attention} | {mine:.0f} | {share:.2f} | {library:.2f} | {time[best]:.0f} ({best[0]}{', compiled' if best[1] else ''}) | "
                       f"{mine / time[best]:.2f} ({', '.join(f'{x:.2f}' for x in spread)}) | {my_memory:.0f} | {memory:.0f} | {my_memory / memory:.2f} |", flush=True)
     if a.output:
         pathlib.Path(a.output).write_text(json.dumps(results, indent=1) + "\n")

@@ -53,6 +53,13 @@ bool is_empty(const Gemm& g, void* c, const void* bias) {
 // Whether gemm_blocked() is the one that computes it.
 bool is_blocked(const Gemm& g) { return !has_few_rows(g) && !(g.a_type == DType::bf16 && is_onednn_faster_in_bf16()); }
 
+thread_local ProductLog* product_log = nullptr;
+
+void count_product(const Gemm& g) {
+  profile::add_flops(2 * g.m * g.n * g.k);
+  if (product_log != nullptr) product_log->note(g);
+}
+
 // activation(x) of an operand as a whole, for kernels that have none; dense from then on.
 template <class Operand>
 const void* activated(Activation& activation, DType type, int64_t rows, int64_t columns, const void* x, int64_t& step) {
@@ -74,10 +81,22 @@ struct OperandB {};
 
 }  // namespace
 
+ProductLog::ProductLog() : before_(product_log) { product_log = this; }
+ProductLog::~ProductLog() { product_log = before_; }
+void ProductLog::note(const Gemm& problem) {
+  for (Entry& e : entries_) {
+    if (e.problem == problem) {
+      ++e.count;
+      return;
+    }
+  }
+  entries_.push_back({problem, 1});
+}
+
 void gemm(const Gemm& problem, const void* a, const void* b, void* c, const void* bias) {
   Gemm g = normalised(problem);
   if (is_empty(g, c, bias)) return;
-  profile::add_flops(2 * g.m * g.n * g.k);
+  count_product(g);
   if (is_blocked(g)) return gemm_blocked(g, a, b, c, bias);
   a = activated<OperandA>(g.activation_a, g.a_type, g.transpose_a ? g.k : g.m, g.transpose_a ? g.m : g.k, a, g.lda);
   b = activated<OperandB>(g.activation_b, g.a_type, g.transpose_b ? g.n : g.k, g.transpose_b ? g.k : g.n, b, g.ldb);
@@ -102,7 +121,7 @@ bool GemmKernels<DeviceType::cpu>::run(Device /*device*/, const Gemm& g, const v
     const bool sums_of_packed =
         (epilogue.kind == Kind::sums_of_a && g.transpose_a) || (epilogue.kind == Kind::sums_of_b && !g.transpose_b);
     if (!sums_of_packed || g.a_type == DType::f64 || !is_blocked(g)) return false;
-    profile::add_flops(2 * g.m * g.n * g.k);
+    count_product(g);
     gemm_blocked(g, a, b, c, bias,
                  {epilogue.kind == Kind::sums_of_a ? ColumnSums::Of::a : ColumnSums::Of::b, epilogue.sums});
     return true;

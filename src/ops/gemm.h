@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/device.h"
 #include "core/dtype.h"
@@ -68,6 +69,25 @@ void gemm(Device device, const Gemm& problem, const void* a, const void* b, void
 // are asked for.
 bool gemm(Device device, const Gemm& problem, const GemmEpilogue& epilogue, const void* a, const void* b, void* c,
           const void* bias = nullptr);
+
+// Which products gemm() computes on the CPU while one of these lives, for the calling thread: what a step is made of.
+class ProductLog {
+ public:
+  struct Entry {
+    Gemm problem;
+    int64_t count = 0;
+  };
+  ProductLog();
+  ~ProductLog();
+  ProductLog(const ProductLog&) = delete;
+  ProductLog& operator=(const ProductLog&) = delete;
+  void note(const Gemm& problem);
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+  ProductLog* before_;
+};
 
 // Whether f32 products on GPUs may round their operands to TF32 (10 bits of mantissa, tensor cores). Off at first.
 void allow_tf32(bool allow);

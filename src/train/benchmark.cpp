@@ -38,11 +38,14 @@ int run_benchmark(RunConfig& config, int steps) {
   std::vector<double> milliseconds;
   StepFigures figures;
   uint64_t asked_system = 0;
+  std::vector<ProductLog::Entry> products;
   for (int i = 0; i < kWarmUp + steps; ++i) {
+    const ProductLog log;
     if (i == 2) asked_system = arena(device).figures().system_allocations;
     const double start = monotonic_seconds();
     figures = session.step_on(batches);
     backend(device).synchronize();
+    if (i == 0) products = log.entries();
     if (i >= kWarmUp) milliseconds.push_back(1e3 * (monotonic_seconds() - start));
   }
   const double gemm = std::max(gemm_before, product_rate(device, config.compute(), kProductEdge));
@@ -66,6 +69,10 @@ int run_benchmark(RunConfig& config, int steps) {
   j["flop_per_second"] = rounded(flops / seconds, 1e6);
   j["gemm_flop_per_second"] = rounded(gemm, 1e6);
   j["gemm_share"] = rounded(flops / seconds / gemm, 0.001);
+  if (const auto library = device.type == DeviceType::cpu ? library_rate(products) : std::nullopt) {
+    j["library_flop_per_second"] = rounded(*library, 1e6);
+    j["library_share"] = rounded(flops / seconds / *library, 0.001);
+  }
   j["graph_steps"] = session.replayed_steps();
   j["peak_tensor_mb"] = rounded(static_cast<double>(memory.peak) / (1 << 20), 0.1);
   j["reserved_mb"] = rounded(static_cast<double>(memory.reserved) / (1 << 20), 0.1);

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/error.h"
 #include "base/threads.h"
 #include "core/tensor.h"
-#include "ops/gemm.h"
+#include "ops/activation.h"
+#include "ops/gemm_onednn.h"
 #include "train/machine_memory.h"
 
 namespace gfsa::train {
@@ -71,6 +73,36 @@ double product_rate(Device device, DType type, int64_t edge) {
   g.a_type = type, g.m = g.n = g.k = edge, g.transpose_b = true;
   const double flops = 2.0 * static_cast<double>(edge) * static_cast<double>(edge) * static_cast<double>(edge);
   return flops / best_seconds(device, [&] { gemm(device, g, a.raw(), b.raw(), c.raw()); });
+}
+
+std::optional<double> library_rate(const std::vector<ProductLog::Entry>& products) {
+  constexpr int kCalls = 3;
+  double flops = 0, seconds = 0;
+  for (const auto& [problem, count] : products) {
+    Gemm g = problem;
+    g.activation_a = g.activation_b = Activation::none;
+    const auto operand = [](int64_t rows, int64_t step, DType type, double value) {
+      return Tensor::full({rows, step}, value, type);
+    };
+    const Tensor a = operand(g.transpose_a ? g.k : g.m, g.lda, g.a_type, 0.5);
+    const Tensor b = operand(g.transpose_b ? g.n : g.k, g.ldb, g.a_type, 0.25);
+    const Tensor c = operand(g.m, g.ldc, g.c_type, 0), bias = operand(1, g.n, DType::f32, 0);
+    std::vector<double> times;
+    try {
+      for (int i = 0; i <= kCalls; ++i) {
+        const double start = monotonic_seconds();
+        gemm_onednn(g, false, a.raw(), b.raw(), c.raw(), bias.raw());
+        if (i > 0) times.push_back(monotonic_seconds() - start);  // the first one makes the primitive
+      }
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+    std::sort(times.begin(), times.end());
+    seconds += static_cast<double>(count) * times[kCalls / 2];
+    flops += 2.0 * static_cast<double>(count * g.m * g.n) * static_cast<double>(g.k);
+  }
+  if (seconds == 0) return std::nullopt;
+  return flops / seconds;
 }
 
 Roofline measure_roofline(Device device, DType type) {

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "core/device.h"
 #include "core/dtype.h"
+#include "ops/gemm.h"
 
 namespace gfsa::train {
 
@@ -20,6 +23,10 @@ struct Roofline {
 
 // FLOP/s of y = x W^T, all three edge x edge, operands of `type`, sums in f32: the best of some runs.
 double product_rate(Device device, DType type, int64_t edge);
+
+// FLOP/s of oneDNN's own products on the CPU, of these shapes as often as each is there: the median of three calls
+// each, on operands that stay in the caches as far as they fit. Nothing if oneDNN refuses one of them.
+std::optional<double> library_rate(const std::vector<ProductLog::Entry>& products);
 
 // Takes about a second. On the CPU with the threads of base/threads.h, memory by arrays that are changed in place; on
 // GPUs by a copy.

@@ -302,6 +302,27 @@ TEST(GemmOnDevices, Epilogues) {
   EXPECT_FALSE(gemm(Device{}, {.m = 8, .n = 8, .k = 8}, {.kind = Kind::gelu_tanh}, x.raw(), x.raw(), x.raw()));
 }
 
+TEST(ProductLog, NotesWhatIsComputedWhileItLives) {
+  const Tensor x = Tensor::full({8, 8}, 1, DType::f32), y = Tensor::zeros({8, 8}, DType::f32);
+  const auto product = [&](int64_t m) { gemm({.m = m, .n = 8, .k = 8}, x.raw(), x.raw(), y.raw()); };
+  product(8);
+  ProductLog outer;
+  product(8);
+  {
+    ProductLog inner;
+    product(4);
+    ASSERT_EQ(inner.entries().size(), 1u);
+    EXPECT_EQ(inner.entries()[0].problem.m, 4);
+  }
+  product(8);
+  product(4);
+  gemm({.m = 0, .n = 8, .k = 8}, x.raw(), x.raw(), y.raw());
+  ASSERT_EQ(outer.entries().size(), 2u);
+  EXPECT_EQ(outer.entries()[0].problem.m, 8);
+  EXPECT_EQ(outer.entries()[0].count, 2);
+  EXPECT_EQ(outer.entries()[1].count, 1);
+}
+
 TEST(GemmOnDevices, HaveNoDoubles) {
   for (const Device device : test::other_devices()) {
     const Tensor x = Tensor::zeros({2, 2}, DType::f64, device);
