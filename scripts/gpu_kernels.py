@@ -8,7 +8,8 @@
                                              noted (GFSA_EMULATED_LAUNCHES=FILE build/tests/test_attention)
 
 Needs nvcc (13.0 or later) and c++filt, no GPU. Exit code 1 if an attention kernel that multiplies matrices in bf16 has no
-tensor-core instruction, or if a matrix kernel spills registers; 2 for bad arguments.
+tensor-core instruction, if a matrix kernel spills registers, or if ptxas makes asynchronous products (wgmma) wait for each
+other; 2 for bad arguments.
 """
 import argparse
 import collections
@@ -64,8 +65,14 @@ def short(name):
     return re.sub(r"\((?:int|bool|long|unsigned int)\)|(?<=\d)l\b", "", inside).replace("(Activation)", "activation ").strip()
 
 
+def archs_of(source, archs):
+    """Warpgroups are compute capability 9.0's alone: elsewhere their kernels are empty."""
+    return [a for a in archs if a == "sm_90a" or not source.name.startswith("warpgroup_")]
+
+
 def kernels_of(source, arch):
-    """(demangled name, registers, spilled bytes, static shared bytes, threads a block, uses tensor cores) of each."""
+    """(demangled name, registers, spilled bytes, static shared bytes, threads a block, the tensor cores' instruction or "",
+    whether its products wait for each other) of each."""
     with tempfile.TemporaryDirectory() as folder:
         ptx, cubin = f"{folder}/k.ptx", f"{folder}/k.cubin"
         virtual = arch.replace("sm_", "compute_")
@@ -76,7 +83,9 @@ def kernels_of(source, arch):
     entries = {}
     for match in re.finditer(r"\.entry (\w+)\((.*?)\n}", text, re.S):
         threads = re.search(r"\.maxntid (\d+)", match[2])
-        entries[match[1]] = (int(threads[1]) if threads else 1024, bool(re.search(r"\b(mma\.sync|wgmma)", match[2])))
+        instruction = re.search(r"\b(mma\.sync|wgmma)\b", match[2])
+        serialized = re.search(rf"wgmma\.mma_async instructions are serialized .*'{match[1]}'", said) is not None
+        entries[match[1]] = (int(threads[1]) if threads else 1024, instruction[1] if instruction else "", serialized)
     found = []
     for block in re.split(r"Compiling entry function ", said)[1:]:
         name = re.match(r"'(\w+)'", block)[1]
@@ -97,7 +106,7 @@ def main():
     parser.add_argument("sources", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
     archs = args.arch or list(LIMITS)
-    sources = args.sources or sorted(p for p in (ROOT / "src").rglob("*.cu") if p.name != "runtime_cuda.cu")
+    sources = args.sources or sorted(p for p in (ROOT / "src").rglob("*.cu") if not p.name.endswith("_cuda.cu"))
     launches = collections.defaultdict(lambda: (0, 0))  # name -> (threads, dynamic shared bytes), the largest
     if args.launches:
         for line in args.launches.read_text().splitlines():
@@ -106,22 +115,24 @@ def main():
             launches[key] = max(launches[key], (int(threads), int(shared)), key=lambda x: x[1])
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        jobs = [(s, a, pool.submit(kernels_of, s, a)) for s in sources for a in archs]
+        jobs = [(s, a, pool.submit(kernels_of, s, a)) for s in sources for a in archs_of(s, archs)]
         results = [(s, a, j.result()) for s, a, j in jobs]
 
     rows, wrong = {}, []
     for source, arch, kernels in results:
-        for name, registers, spills, static, most, tensor_cores in kernels:
+        for name, registers, spills, static, most, tensor_cores, serialized in kernels:
             kernel = short(name)
             threads, dynamic = launches[kernel]
             threads = threads or most
             row = rows.setdefault((str(source.relative_to(ROOT)) if source.is_relative_to(ROOT) else str(source), kernel), {})
             row[arch] = (registers, spills, static + dynamic, occupancy(LIMITS[arch], threads, registers, static + dynamic))
-            row["threads"], row["tensor"] = threads, row.get("tensor", False) or tensor_cores
-            is_matrix = re.search("attention/kernels/cuda/(pass|sweep)_", str(source)) is not None
+            row["threads"], row["tensor"] = threads, row.get("tensor") or tensor_cores
+            is_matrix = re.search("attention/kernels/cuda/(pass|sweep|warpgroup)_", str(source)) is not None
             if is_matrix and spills:
                 wrong.append(f"{kernel} spills {spills} bytes on {arch}")
-            if is_matrix and "bfloat16" in kernel and not tensor_cores:
+            if serialized:
+                wrong.append(f"products of {kernel} wait for each other on {arch}")
+            if is_matrix and ("bfloat16" in kernel or "Warpgroup" in kernel) and not tensor_cores:
                 wrong.append(f"{kernel} has no tensor-core instruction on {arch}")
     # Kernels of one template share a line, with the worst of them; matrix kernels have lines of their own.
     groups = collections.defaultdict(list)
@@ -135,10 +146,13 @@ def main():
             before = source
         cells = []
         for a in archs:
+            if a not in members[0]:
+                cells.append("")
+                continue
             of = list(zip(*(m[a] for m in members)))
             cells.append(f"{max(of[0])}, {max(of[1])}, {max(of[2])}, {min(of[3]):.0%}")
         lines.append(f"| `{kernel}` | {len(members)} | {max(m['threads'] for m in members)} | "
-                     f"{'yes' if members[0]['tensor'] else ''} | " + " | ".join(cells) + " |")
+                     f"{members[0]['tensor']} | " + " | ".join(cells) + " |")
     table = "\n".join(lines)
     if args.write:
         page = ROOT / "docs/gpu-kernels.md"

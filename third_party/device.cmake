@@ -49,12 +49,15 @@ endif()
 add_library(gfsa_devices INTERFACE)
 target_compile_definitions(gfsa_devices INTERFACE GFSA_DEVICES $<$<BOOL:${GFSA_HAS_EMULATED}>:GFSA_HAS_EMULATED>
                            $<$<BOOL:${GFSA_HAS_CUDA}>:GFSA_HAS_CUDA>)
+if(GFSA_HAS_CUDA AND CMAKE_CUDA_ARCHITECTURES MATCHES "90a")
+  target_compile_definitions(gfsa_devices INTERFACE GFSA_HAS_SM90A)  # wgmma and TMA, for compute capability 9.0 alone
+endif()
 
 # gfsa_device_sources(TARGET SOURCES...): compiles each .cu for what this build has.
 function(gfsa_device_sources target)
   foreach(source ${ARGN})
-    # The CUDA runtime itself is no kernel.
-    if(GFSA_HAS_EMULATED AND NOT source MATCHES "runtime_cuda\\.cu$")
+    # What only CUDA's runtime and driver do is no kernel.
+    if(GFSA_HAS_EMULATED AND NOT source MATCHES "_cuda\\.cu$")
       file(RELATIVE_PATH name ${CMAKE_SOURCE_DIR} ${source})
       set(emulated ${CMAKE_BINARY_DIR}/emulated/${name}.cpp)
       file(CONFIGURE OUTPUT ${emulated} CONTENT "#define GFSA_EMULATED\n#include \"${source}\"\n" @ONLY)
@@ -75,7 +78,7 @@ function(gfsa_only_for_this_build list)
   if(GFSA_HAS_CUDA)
     list(FILTER sources EXCLUDE REGEX "/core/cuda/runtime_without_cuda\\.cpp$")
   else()
-    list(FILTER sources EXCLUDE REGEX "/core/cuda/runtime_cuda\\.cu$|_cublaslt\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "/core/cuda/[a-z_]*_cuda\\.cu$|_cublaslt\\.cpp$")
   endif()
   set(${list} ${sources} PARENT_SCOPE)
 endfunction()

@@ -51,6 +51,29 @@
 //                 bf16; lane l gives the address of row l % 8 of matrix l / 8 (16 bytes, aligned), others anything
 //                 mma_bf16(d, a, b): m16n8k16, d += a b; a[4], b[2] pairs of bf16, d[4] f32
 //                 mma_tf32(d, a, b): m16n8k8, a[4], b[2] from to_tf32()
+// Warpgroups      Four warps, the first of a number divisible by 4: wgmma and its kin, on GPUs of compute capability 9.0
+//                 alone and on the emulated device with GFSA_EMULATED_ARCH=90: DeviceRuntime::has_warpgroups() tells. A
+//                 kernel that uses them says `static constexpr bool kNeedsWarpgroups = true`
+//   Mbarrier      a word in shared memory, Shared<Mbarrier> b, that counts arrivals and bytes of a phase; one thread:
+//                 mbarrier_init(b, i, arrivals), then mbarrier_init_fence(), then all: a barrier of the block
+//                 mbarrier_arrive(b, i)  mbarrier_arrive_expect(b, i, bytes): the phase waits for these bytes too
+//                 mbarrier_wait(b, i, parity): until the phase of that parity is over; the first phase's is 0, the
+//                 next one's 1, then 0. What threads did before they arrived is before what follows the wait
+//   TensorMap     a tensor of bf16 in global memory and the boxes of it that copies bring (launch.h), a member of the
+//                 kernel's struct, from tensor_map(...) on the host
+//                 copy_box_async(to, i, map, {column, row, c2, c3, c4}, b, n): one thread; TMA brings box_rows rows of
+//                 64 columns to `to + i`, a multiple of 1024 bytes, in the 128-byte swizzle, zeros for what lies
+//                 outside of the tensor, and tells b[n] of box_rows * 128 bytes
+//                 prefetch_map(map)
+//   Products      wgmma<Major>(d, a, b, accumulate): d[64][8 kTiles] of the warpgroup = (d +) a[64][16] b, in warp w's
+//                 lanes the rows from 16 w on, laid out as mma's d[n][4]. a: a descriptor of a K-major tile, or a[4]
+//                 registers as for mma. b: a descriptor of b[8 kTiles][16] (Major::k) or b[16][8 kTiles] (Major::mn).
+//                 matrix_descriptor(address, leading, stride): matrix_descriptor.h; shared_address(p): in bytes
+//                 Asynchronous: wgmma_fence() before the first after other code touched d or a; wgmma_commit(): those
+//                 since the last one are a group; wgmma_wait<n>(d...): all of this thread's groups but the last n, of
+//                 which d are the accumulators; in between nobody touches d, a, or the tiles
+//                 fence_async_proxy(): what this thread stored to shared memory is there for wgmma
+//   Registers     give_registers<n>()  take_registers<n>(): of each thread of the warpgroup from here on
 // Conversions     to_float(bfloat16) to_bfloat16(float) pack_bf16(low, high) low_of(pair) high_of(pair) to_tf32(float)
 //                 bits_of(float) float_of(bits)  as_float(float or bfloat16)  from_float<T>(float)
 // Approximations  exp2_fast log2_fast rsqrt_fast: 2^-21, relative (log2 near 1: absolute); denormals are 0
@@ -60,7 +83,8 @@
 // pass it on, so that findings name the caller's line.
 //
 // What the emulated device costs, in processor time of one core (2.6 GHz EPYC, -O3; test EmulatedDevice.Speed): a
-// global load 6 ns, a shared load 8 ns, a barrier 40 ns and a shuffle 35 ns a thread, an mma of a warp 2.1 us.
+// global load 6 ns, a shared load 8 ns, a barrier 40 ns and a shuffle 35 ns a thread, an mma of a warp 2.1 us. On a
+// Xeon that takes 2.9 us for the mma, a wgmma takes each of its warps 6.5 us for m64n64k16 and 9.4 us for m64n128k16.
 #pragma once
 
 #include <cmath>
@@ -68,6 +92,7 @@
 #include <type_traits>
 
 #include "core/cuda/launch.h"
+#include "core/cuda/matrix_descriptor.h"
 #include "core/dtype.h"
 
 #if defined(GFSA_EMULATED)

@@ -9,6 +9,7 @@
 #include "core/cuda/emulated/pointers.h"
 #include "core/cuda/emulated/queue.h"
 #include "core/cuda/emulated/warp.h"
+#include "core/cuda/emulated/warpgroup.h"
 
 namespace gfsa::emulated {
 

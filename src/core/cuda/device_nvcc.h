@@ -1,4 +1,5 @@
-// device_nvcc.h -- the vocabulary of device.h on a GPU; device.h includes it. Raw PTX lives here and in matrix_nvcc.h.
+// device_nvcc.h -- the vocabulary of device.h on a GPU; device.h includes it. Raw PTX lives here, in matrix_nvcc.h and
+// in warpgroup_nvcc.h.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "core/cuda/matrix_nvcc.h"
+#include "core/cuda/warpgroup_nvcc.h"
 
 namespace gfsa::cuda {
 
@@ -109,7 +111,7 @@ __device__ __forceinline__ T atomic_max(T* p, int64_t i, std::type_identity_t<T>
   const ::gfsa::cuda::Shared<T> name = reinterpret_cast<T*>(name##_bytes)
 template <class T>
 __device__ __forceinline__ T* dynamic_shared(int64_t first_byte, int64_t, Where = Where::current()) {
-  extern __shared__ __align__(16) unsigned char gfsa_dynamic_shared[];
+  extern __shared__ __align__(1024) unsigned char gfsa_dynamic_shared[];  // so that swizzled tiles may start in it
   return reinterpret_cast<T*>(gfsa_dynamic_shared + first_byte);
 }
 
@@ -184,10 +186,12 @@ __device__ __forceinline__ T warp_max(T v, Where = Where::current()) {
   return v;
 }
 
-// Parameters keep what operator() says of them: plain arguments of a __global__ function.
+// Parameters keep what operator() says of them: plain arguments of a __global__ function. The kernel itself stays where
+// arguments lie, for copies read the TensorMaps in it there.
 template <class K, class... P>
-__global__ void __launch_bounds__(max_threads_of<K>(), min_blocks_of<K>()) run_kernel(K kernel, P... p) {
-  kernel(p...);
+__global__ void __launch_bounds__(max_threads_of<K>(), min_blocks_of<K>())
+    run_kernel(const __grid_constant__ K kernel, P... p) {
+  if constexpr (kHasWarpgroups || !needs_warpgroups<K>()) kernel(p...);
 }
 
 // Throws, naming kernel, op, shapes and launch, if `status` is a cudaError_t other than success.
@@ -196,7 +200,7 @@ void check_launch(int status, const char* kernel, const Launch& how);
 template <class K, class... P, class... A>
 void launch_as(std::tuple<P...>*, const K& kernel, const Launch& how, A&&... arguments) {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as operator() has parameters");
-  void (*const entry)(K, P...) = run_kernel<K, P...>;
+  void (*const entry)(const K, P...) = run_kernel<K, P...>;
   constexpr uint32_t kWithoutAsking = 48 << 10;
   if (how.shared_bytes > kWithoutAsking) {
     check_launch(cudaFuncSetAttribute(reinterpret_cast<const void*>(entry), cudaFuncAttributeMaxDynamicSharedMemorySize,

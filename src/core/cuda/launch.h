@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "core/cuda/runtime.h"
+#include "core/dtype.h"
 #include "core/shape.h"
 
 namespace gfsa {
@@ -34,6 +35,19 @@ struct Launch {
     return text;
   }
 };
+
+// A word of shared memory that threads and copies arrive at.
+using Mbarrier = uint64_t;
+
+// What a TensorMap describes: a tensor of bf16 whose element (i0, .., i4) stands at sum of i_d steps[d], and boxes of
+// 64 x box_rows elements of its first two dimensions. steps[0] is 1; the address and the other steps are multiples of
+// 16 bytes, box_rows is at most 256.
+struct BoxedTensor {
+  const bfloat16* data = nullptr;
+  std::array<int64_t, 5> sizes{1, 1, 1, 1, 1}, steps{1, 0, 0, 0, 0};
+  int64_t box_rows = 64;
+};
+inline constexpr int64_t kBoxColumns = 64;
 
 // Blocks of `per_block` that cover `n`.
 constexpr uint32_t blocks_for(int64_t n, int64_t per_block) {
@@ -80,6 +94,16 @@ constexpr int min_blocks_of() {
     return K::kMinBlocks;
   } else {
     return 1;
+  }
+}
+
+// With `static constexpr bool kNeedsWarpgroups = true` a kernel is compiled for GPUs that have them alone.
+template <class K>
+constexpr bool needs_warpgroups() {
+  if constexpr (requires { K::kNeedsWarpgroups; }) {
+    return K::kNeedsWarpgroups;
+  } else {
+    return false;
   }
 }
 

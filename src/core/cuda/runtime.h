@@ -29,6 +29,9 @@ enum class Transfer : uint8_t { to_device, to_host, on_device };
 
 class DeviceRuntime : public DeviceBackend {
  public:
+  // Kernels may use what device.h calls warpgroups: compute capability 9.0, and this program was compiled for it.
+  virtual bool has_warpgroups() const = 0;
+
   virtual Stream create_stream() = 0;
   virtual void destroy(Stream stream) = 0;  // waits for its work
   // Of the calling thread: the main stream, on which DeviceBackend's functions work too, unless a StreamScope says
@@ -87,6 +90,7 @@ DeviceRuntime& current_runtime();       // of the GPU that the calling thread us
 
 namespace emulated {
 DeviceRuntime& runtime(int index = 0);
+inline DeviceRuntime& current_runtime() { return runtime(); }
 }  // namespace emulated
 
 }  // namespace gfsa

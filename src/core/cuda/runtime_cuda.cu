@@ -73,6 +73,16 @@ class CudaRuntime : public DeviceRuntime {
     return fmt::format("{}, compute capability {}.{}, {} multiprocessors, {} MiB", p.name, p.major, p.minor,
                        p.multiProcessorCount, p.totalGlobalMem >> 20);
   }
+  bool has_warpgroups() const override {
+#ifdef GFSA_HAS_SM90A
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, index_), "properties");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, index_), "properties");
+    return major == 9 && minor == 0;
+#else
+    return false;
+#endif
+  }
   DeviceMemory memory() const override {
     enter();
     size_t free = 0, total = 0;

@@ -27,12 +27,40 @@
   }                                                              \
   static void suite##name([[maybe_unused]] DeviceRuntime& device)
 
+// The same for kernels that use warpgroups: the emulated device has the limits of sm_90 meanwhile.
+#define WARPGROUP_TEST(suite, name)                                                     \
+  static void suite##name(DeviceRuntime& device);                                       \
+  GFSA_TEST_OF(GFSA_SUITE_NAME(suite), name) {                                          \
+    if (const std::string why = why_no_device(); !why.empty()) {                        \
+      GTEST_SKIP() << why;                                                              \
+    }                                                                                   \
+    const LimitsOfSm90 limits;                                                          \
+    if (!runtime().has_warpgroups()) {                                                  \
+      GTEST_SKIP() << "warpgroups need compute capability 9.0, and a build for sm_90a"; \
+    }                                                                                   \
+    suite##name(runtime());                                                             \
+  }                                                                                     \
+  static void suite##name([[maybe_unused]] DeviceRuntime& device)
+
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
 #ifdef GFSA_EMULATED
 inline std::string why_no_device() { return ""; }
 inline void choose_schedule(uint64_t seed) { emulator::set_seed(seed); }
+class LimitsOfSm90 {
+ public:
+  LimitsOfSm90() { emulator::set_architecture(90); }
+  ~LimitsOfSm90() { emulator::set_architecture(before_); }
+  LimitsOfSm90(const LimitsOfSm90&) = delete;
+  LimitsOfSm90& operator=(const LimitsOfSm90&) = delete;
+
+ private:
+  const int before_ = emulator::limits().warpgroups ? 90 : 80;
+};
 #else
+struct LimitsOfSm90 {
+  ~LimitsOfSm90() {}  // or it would be an unused variable
+};
 inline std::string why_no_device() { return why_not(); }
 inline void choose_schedule(uint64_t) {}  // a GPU has its own
 #endif

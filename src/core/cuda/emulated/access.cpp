@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/cuda/emulated/mbarrier.h"
+
 namespace gfsa::emulator {
 namespace {
 
@@ -52,6 +54,13 @@ std::string text_of_past(const Access& past, bool same_block) {
 
 [[noreturn]] void report_shared_race(AccessKind kind, const char* past_verb, const Access& past, const Access& now,
                                      uint32_t address) {
+  if (Mbarriers::wrote(past)) {
+    report(FindingKind::missing_wait,
+           fmt::format("missing wait: {} here of byte {} in shared memory, which {} at {} wrote; this thread has not "
+                       "waited there, nor learnt of it from one that has",
+                       verb(kind), address, current_block->text_of_thread(past.thread), text_of(where_of(past.site))),
+           where_of(now.site));
+  }
   report(FindingKind::shared_race,
          fmt::format("race in shared memory, byte {}: {} here, {} by {} at {}, and no barrier between", address,
                      verb(kind), past_verb, current_block->text_of_thread(past.thread), text_of(where_of(past.site))),
@@ -125,6 +134,9 @@ void check_shared_bytes(AccessKind kind, uint32_t address, uint32_t bytes, Addre
                  where);
         }
       }
+      current_block->mbarriers().report_box_over(
+          address + i,
+          fmt::format("{} of {} bytes in shared memory at {}", verb(kind), bytes, at(address, range, true)), where);
     }
     if (states[i] == kFresh && kind != AccessKind::write) {
       report_uninitialised(kind, address, bytes, range, true, i, where);
@@ -150,6 +162,19 @@ void check_shared_word(AccessKind kind, SharedWord& word, const Access& now, uin
   }
   // All of them lie before this write, or touch other bytes of the word.
   std::erase_if(readers, [&](const Access& reader) { return Block::ordered(me, reader); });
+}
+
+void check_product_reads(AccessKind kind, const Access& now, uint32_t address) {
+  const Thread& me = *current_thread;
+  for (uint32_t warp = 0; warp < ProductReads::kWarps; ++warp) {
+    const ProductReads::Read& read = shared_map.product_reads->by_warp[warp][address / 16];
+    Access past = me.access;
+    past.thread = static_cast<uint16_t>(current_block->reader_of_products(warp));
+    past.clock = read.clock;
+    past.site = read.site;
+    past.flags = 0;
+    if (!Block::ordered(me, past)) report_shared_race(kind, "read", past, now, address);
+  }
 }
 
 void add_shared_reader(SharedWord& word, const Access& now) {

@@ -17,6 +17,7 @@ void check_shared_bytes(AccessKind kind, uint32_t address, uint32_t bytes, Addre
 void check_global_word(AccessKind kind, WordHistory& word, const Access& now, uintptr_t address);
 void check_shared_word(AccessKind kind, SharedWord& word, const Access& now, uint32_t address);
 void add_shared_reader(SharedWord& word, const Access& now);
+void check_product_reads(AccessKind kind, const Access& now, uint32_t address);
 
 template <uint32_t kBytesOfAccess>
 bool all_written(const uint8_t* states) {
@@ -127,6 +128,13 @@ void check_shared(uint32_t address, AddressRange range, const Where& where) {
     check_shared_bytes(kKind, address, kBytesOfAccess, range, where);
   }
   const Thread& me = *current_thread;
+  if constexpr (kKind != AccessKind::read) {
+    if (shared_map.product_reads->last[address / 16] > ordered_clock) [[unlikely]] {
+      Access now = me.access;
+      now.site = site_of(where);
+      check_product_reads(kKind, now, address);
+    }
+  }
   for_words<kBytesOfAccess>(address, [&](uintptr_t index, uint16_t mask) {
     SharedWord& word = shared_map.words[index];
     Access now = me.access;

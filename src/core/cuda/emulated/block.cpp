@@ -1,8 +1,12 @@
 #include "core/cuda/emulated/block.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+
+#include "core/cuda/emulated/mbarrier.h"
+#include "core/cuda/emulated/products.h"
 
 namespace gfsa::emulator {
 namespace {
@@ -11,15 +15,27 @@ constexpr uint32_t kSharedAlignment = 16;
 }  // namespace
 
 const char* name_of(Collective kind) {
-  constexpr const char* kNames[] = {"sync_warp", "shuffle", "vote", "warp reduction", "ldmatrix", "mma"};
+  constexpr const char* kNames[] = {"sync_warp", "shuffle", "vote",  "warp reduction",
+                                    "ldmatrix",  "mma",     "wgmma", "wgmma_wait"};
   return kNames[static_cast<int>(kind)];
 }
 
-const Limits& limits() {
-  static const Limits kSm80{.name = "sm_80", .dynamic_shared = 163 << 10};
-  static const Limits kSm90{.name = "sm_90", .dynamic_shared = 227 << 10};
+namespace {
+const Limits kSm80{.name = "sm_80", .dynamic_shared = 163 << 10, .warpgroups = false};
+const Limits kSm90{.name = "sm_90", .dynamic_shared = 227 << 10, .warpgroups = true};
+
+std::atomic<const Limits*>& chosen_limits() {
   static const char* arch = std::getenv("GFSA_EMULATED_ARCH");
-  return arch != nullptr && std::string_view(arch) == "90" ? kSm90 : kSm80;
+  static std::atomic<const Limits*> chosen = arch != nullptr && std::string_view(arch) == "90" ? &kSm90 : &kSm80;
+  return chosen;
+}
+}  // namespace
+
+const Limits& limits() { return *chosen_limits(); }
+
+void set_architecture(int architecture) {
+  if (architecture != 80 && architecture != 90) fail("emulated device: architecture {}, not 80 or 90", architecture);
+  chosen_limits() = architecture == 90 ? &kSm90 : &kSm80;
 }
 
 void Block::run(const LaunchInfo& launch, const std::function<void()>& kernel, Choice& choice) {
@@ -35,6 +51,7 @@ void Block::run(const LaunchInfo& launch, const std::function<void()>& kernel, C
   if (clock_ > (1u << 31)) {  // before clocks turn over: forget who touched what
     clock_ = 0;
     std::memset(static_cast<void*>(shared_map.words), 0, kSharedAddresses / 4 * sizeof(SharedWord));
+    std::memset(static_cast<void*>(shared_map.product_reads), 0, sizeof(ProductReads));
     for (auto& list : readers_) list.clear();
   }
   published_.clear();
@@ -67,6 +84,10 @@ void Block::run_block(uint64_t block, Choice&) {
     t.fenced = false;
     t.copies.clear();
     t.group = 0;
+    t.proxy_fences.clear();
+    t.wgmma_fenced = false;
+    t.product_group = 0;
+    t.product_where = {};
     ready_.push_back(static_cast<uint16_t>(i));
   }
   std::memset(shared_map.states, kOutside, std::max(shared_used_, launch_.shared_bytes));
@@ -82,11 +103,15 @@ void Block::run_block(uint64_t block, Choice&) {
   known_.clear();
   seen_.clear();
   known_count_ = 0;
+  mbarriers_->start_block();
+  products_->start_block();
 
   switch_to(take_ready());
-  if (error_ == nullptr && ended_ < threads_) {
+  if (error_ == nullptr) {
     try {
-      report_stuck();
+      if (ended_ < threads_) report_stuck();
+      mbarriers_->end_block();
+      products_->end_block();
     } catch (...) {
       error_ = std::current_exception();
     }
@@ -100,6 +125,8 @@ void Block::run_block(uint64_t block, Choice&) {
 }
 
 Thread* Block::take_ready() {
+  while (ready_.empty() && mbarriers_->bring_one()) {
+  }
   if (ready_.empty()) return nullptr;
   const uint32_t i = choice_->below(static_cast<uint32_t>(ready_.size()));
   Thread* t = &thread_[ready_[i]];
@@ -114,6 +141,19 @@ void Block::make_ready(Thread& t) {
 }
 
 void Block::wait() { switch_to(take_ready()); }
+
+void Block::step_aside() {
+  if (ready_.empty() || choice_->below(4) != 0) return;
+  make_ready(*current_thread);
+  wait();
+}
+
+size_t Block::view_size() const { return threads_ + ProductReads::kWarps + mbarriers_->count(); }
+
+void Block::learn(std::vector<uint32_t>& view, const std::vector<uint32_t>& other) {
+  if (view.size() < other.size()) view.resize(other.size());
+  for (size_t i = 0; i < other.size(); ++i) view[i] = std::max(view[i], other[i]);
+}
 
 void Block::yield_sometimes() {
   Thread& t = *current_thread;
@@ -154,6 +194,7 @@ void Block::order_by_atomic(uintptr_t address) {
 }
 
 void Block::thread_ended() {
+  products_->require_none_in_flight(*current_thread);
   current_thread->state = ThreadState::ended;
   ++ended_;
 }
@@ -193,6 +234,8 @@ std::vector<Access>& Block::readers(SharedWord& word) {
 }
 
 std::string Block::text_of_thread(uint32_t id) const {
+  if (id >= writer_of_boxes(0)) return mbarriers_->text_of_copies(id - writer_of_boxes(0));
+  if (id >= threads_) return fmt::format("the products of warp {}", id - threads_);
   const Thread& t = thread_[id];
   return fmt::format("thread {} ({}, {}, {}), warp {} lane {}", id, t.index.x, t.index.y, t.index.z, t.warp, t.lane);
 }

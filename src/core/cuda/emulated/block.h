@@ -41,7 +41,7 @@ struct PendingCopy {
   Where where;
 };
 
-enum class ThreadState : uint8_t { ready, at_barrier, at_named, in_collective, ended };
+enum class ThreadState : uint8_t { ready, at_barrier, at_named, at_mbarrier, in_collective, ended };
 
 struct Thread {
   Access access;  // what an access by this thread leaves behind: launch, block, clock, thread
@@ -55,11 +55,16 @@ struct Thread {
   bool fenced = false;
   std::vector<PendingCopy> copies;
   uint32_t group = 0;  // of the copies not yet committed
+  // Products of a warpgroup (products.h).
+  std::vector<uint32_t> proxy_fences;  // clocks from which on everything before was there for products
+  bool wgmma_fenced = false;
+  uint32_t product_group = 0;
+  Where product_where;
   void* context = nullptr;
   void* fake_stack = nullptr;  // AddressSanitizer's
 };
 
-enum class Collective : uint8_t { sync_warp, shuffle, vote, reduce, ldmatrix, mma };
+enum class Collective : uint8_t { sync_warp, shuffle, vote, reduce, ldmatrix, mma, wgmma, wgmma_wait };
 const char* name_of(Collective kind);
 
 // What completes a collective once all lanes of the mask are there: reads and writes each lane's operand.
@@ -75,21 +80,35 @@ struct SharedWord {
   uint32_t more = 0;  // readers besides: index into the block's lists, 0: none
 };
 
+constexpr uint32_t kSharedAddresses = 256 << 10;
+
+// Who read which 16 bytes of shared memory by products: beside the words' readers, for each product reads kilobytes.
+struct ProductReads {
+  static constexpr uint32_t kPieces = kSharedAddresses / 16;
+  static constexpr uint32_t kWarps = 32;  // of the largest block
+  struct Read {
+    uint32_t clock, site;
+  };
+  uint32_t last[kPieces];  // the largest clock
+  Read by_warp[kWarps][kPieces];
+};
+
 struct SharedMap {
   char* bytes = nullptr;
   uint8_t* states = nullptr;
   SharedWord* words = nullptr;
+  ProductReads* product_reads = nullptr;
 };
 inline constinit SharedMap shared_map;
-constexpr uint32_t kSharedAddresses = 256 << 10;
 
 struct Limits {
   const char* name;
   uint32_t threads = 1024;
   uint32_t static_shared = 48 << 10;
   uint32_t dynamic_shared;
+  bool warpgroups;
 };
-// sm_80 (163 KB) unless GFSA_EMULATED_ARCH=90 (227 KB).
+// sm_80 (163 KB) unless GFSA_EMULATED_ARCH=90 (227 KB), or as set_architecture() says (queue.h).
 const Limits& limits();
 
 struct LaunchInfo {
@@ -104,6 +123,9 @@ struct LaunchInfo {
 inline constinit Thread* current_thread = nullptr;
 inline constinit Block* current_block = nullptr;
 inline constinit uint32_t ordered_clock = 0;  // of the running block
+
+class Mbarriers;
+class Products;
 
 class Block {
  public:
@@ -137,15 +159,28 @@ class Block {
 
   // Is an access of this block, with that thread and clock, before everything that `me` does now?
   static bool ordered(const Thread& me, const Access& a) {
-    return a.clock <= ordered_clock || a.thread == me.id || (me.view && a.clock <= (*me.view)[a.thread]);
+    return a.clock <= ordered_clock || a.thread == me.id ||
+           (me.view && a.thread < me.view->size() && a.clock <= (*me.view)[a.thread]);
   }
   // sync_warp: these lanes know of each other's accesses up to now.
   void order_lanes(uint32_t warp, uint32_t mask);
+  Mbarriers& mbarriers() { return *mbarriers_; }
+  Products& products() { return *products_; }
   std::vector<Access>& readers(SharedWord& word);
   std::string text_of_thread(uint32_t id) const;
   std::string text_of_threads(const std::vector<uint32_t>& ids) const;
 
+  // Besides its threads, these touch a block's memory, with clocks of their own: products of a warp, and box copies
+  // that tell an mbarrier.
+  uint32_t reader_of_products(uint32_t warp) const { return threads_ + warp; }
+  uint32_t writer_of_boxes(size_t mbarrier) const {
+    return threads_ + ProductReads::kWarps + static_cast<uint32_t>(mbarrier);
+  }
+
  private:
+  friend class Mbarriers;
+  friend class Products;
+
   struct Gathering {
     Collective kind;
     uint32_t mask = 0, arrived = 0;
@@ -176,6 +211,11 @@ class Block {
   void make_context(Thread& t);
   [[noreturn]] void report_stuck();
   [[noreturn]] void report_stuck_lanes(uint32_t warp, const Gathering& gathering);
+  bool lacks_only_waiters(uint32_t warp, const Gathering& gathering) const;
+  // Sometimes others go first.
+  void step_aside();
+  size_t view_size() const;
+  static void learn(std::vector<uint32_t>& view, const std::vector<uint32_t>& other);
   // Those of `arrivals` that wait now know of the accesses of all of them.
   void join(const std::vector<Arrival>& arrivals);
 
@@ -207,6 +247,8 @@ class Block {
   void* scheduler_context_ = nullptr;
   void* scheduler_fake_stack_ = nullptr;
   std::unique_ptr<Stacks> stacks_;
+  std::unique_ptr<Mbarriers> mbarriers_;
+  std::unique_ptr<Products> products_;
 };
 
 }  // namespace gfsa::emulator

@@ -4,7 +4,8 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
-#include "core/cuda/emulated/block.h"
+#include "core/cuda/emulated/mbarrier.h"
+#include "core/cuda/emulated/products.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
@@ -40,7 +41,10 @@ struct Block::Stacks {
   }
 };
 
-Block::Block() : stacks_(std::make_unique<Stacks>()) {
+Block::Block()
+    : stacks_(std::make_unique<Stacks>()),
+      mbarriers_(std::make_unique<Mbarriers>(*this)),
+      products_(std::make_unique<Products>(*this)) {
   thread_.reserve(limits().threads);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
   const auto map = [](size_t bytes) {
@@ -51,6 +55,7 @@ Block::Block() : stacks_(std::make_unique<Stacks>()) {
   shared_map.bytes = static_cast<char*>(map(kSharedAddresses));
   shared_map.states = static_cast<uint8_t*>(map(kSharedAddresses));
   shared_map.words = static_cast<SharedWord*>(map(kSharedAddresses / 4 * sizeof(SharedWord)));
+  shared_map.product_reads = static_cast<ProductReads*>(map(sizeof(ProductReads)));
 }
 
 Block::~Block() {

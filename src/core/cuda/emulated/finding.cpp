@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <string_view>
 
 #include "core/cuda/emulated/block.h"
 
@@ -21,6 +22,11 @@ const char* file_in_project(const Where& where) {
 }  // namespace
 
 std::string text_of(const Where& where) { return fmt::format("{}:{}", file_in_project(where), where.line()); }
+
+bool same_place(const Where& a, const Where& b) {
+  return site_of(a) == site_of(b) ||
+         (a.line() == b.line() && a.column() == b.column() && std::string_view(a.file_name()) == b.file_name());
+}
 
 uint32_t site_of(const Where& where) {
   return static_cast<uint32_t>(std::bit_cast<uintptr_t>(where) - reinterpret_cast<uintptr_t>(&anchor));

@@ -19,13 +19,14 @@ enum class FindingKind : uint8_t {
   uninitialised,      // read of bytes that nobody wrote
   shared_race,        // two threads, one word, a write, no barrier between
   global_race,        // the same in global memory, within a block or between blocks
-  missing_wait,       // bytes of a cp.async that has not been waited for
+  missing_wait,       // bytes of a cp.async or a box copy, or a product, that has not been waited for
   divergent_barrier,  // threads of a block at different barriers, lanes of a warp in different collectives
   exited_thread,      // a barrier or collective that waits for a thread that has ended
   inactive_lane,      // a shuffle that reads, or a mask that names, a lane that does not take part
   deadlock,
-  endless,  // a thread that spins
-  stream,   // misuse on the host side: pageable memory, synchronizing in a capture, freeing twice
+  endless,   // a thread that spins
+  stream,    // misuse on the host side: pageable memory, synchronizing in a capture, freeing twice
+  mbarrier,  // a word that is none, or that is told of more than its phase expects
 };
 
 class Finding : public Error {
@@ -38,6 +39,7 @@ class Finding : public Error {
 };
 
 std::string text_of(const Where& where);  // "ops/layer_norm.cu:57"
+bool same_place(const Where& a, const Where& b);
 
 // Throws; in a kernel the message names kernel, op, block and thread.
 [[noreturn]] void report(FindingKind kind, const std::string& what, const Where& where);

@@ -18,6 +18,8 @@
 namespace gfsa::emulator {
 
 void set_seed(uint64_t seed);
+// 80 or 90: whose limits count from here on, also for launches that were issued and have not run.
+void set_architecture(int architecture);
 
 // What a launch needs to know of one argument.
 struct ArgumentInfo {

@@ -84,6 +84,7 @@ class EmulatedRuntime : public DeviceRuntime {
   }
 
   bool wants_every_block() const override { return true; }
+  bool has_warpgroups() const override { return limits().warpgroups; }
 
   Stream create_stream() override {
     const Lock lock(queue().mutex());

@@ -2,15 +2,10 @@
 #include <algorithm>
 #include <bit>
 
-#include "core/cuda/emulated/block.h"
+#include "core/cuda/emulated/mbarrier.h"
 
 namespace gfsa::emulator {
 namespace {
-bool same_place(const Where& a, const Where& b) {
-  return site_of(a) == site_of(b) ||
-         (a.line() == b.line() && a.column() == b.column() && std::string_view(a.file_name()) == b.file_name());
-}
-
 std::string lanes_text(uint32_t mask) {
   std::string text;
   for (uint32_t i = 0; i < kWarpSize;) {
@@ -98,11 +93,12 @@ void Block::named_barrier(uint32_t id, uint32_t threads, bool waits, const Where
 
 void Block::join(const std::vector<Arrival>& arrivals) {
   auto merged = std::make_shared<std::vector<uint32_t>>(threads_, 0u);
+  merged->reserve(view_size());
   const std::vector<uint32_t>* last = nullptr;
   for (const Arrival& a : arrivals) {
     if (a.view == nullptr || a.view.get() == last) continue;
     last = a.view.get();
-    for (uint32_t i = 0; i < threads_; ++i) (*merged)[i] = std::max((*merged)[i], (*last)[i]);
+    learn(*merged, *last);
   }
   for (const Arrival& a : arrivals) (*merged)[a.thread] = std::max((*merged)[a.thread], a.clock);
   ++clock_;
@@ -191,10 +187,22 @@ void Block::report_stuck_lanes(uint32_t warp, const Gathering& g) {
          g.where);
 }
 
+// Do those that a collective waits for all wait at an mbarrier themselves?
+bool Block::lacks_only_waiters(uint32_t warp, const Gathering& g) const {
+  for (uint32_t lane = 0; lane < kWarpSize; ++lane) {
+    if (!(g.mask >> lane & 1u) || (g.arrived >> lane & 1u)) continue;
+    if (thread_[warp * kWarpSize + lane].state != ThreadState::at_mbarrier) return false;
+  }
+  return true;
+}
+
 void Block::report_stuck() {
   for (uint32_t warp = 0; warp < gatherings_.size(); ++warp) {
-    for (const Gathering& g : gatherings_[warp]) report_stuck_lanes(warp, g);
+    for (const Gathering& g : gatherings_[warp]) {
+      if (!lacks_only_waiters(warp, g)) report_stuck_lanes(warp, g);
+    }
   }
+  mbarriers_->report_stuck();
   std::vector<uint32_t> ended, waiting;
   const Thread* named = nullptr;
   for (uint32_t i = 0; i < threads_; ++i) {

@@ -101,6 +101,23 @@ PLANTED(ManyProducts, Global<float> y, int rounds) {
   for (int r = 0; r < rounds; ++r) mma_bf16(d, a, b);
   store(y, global_x(), d[0]);
 }
+PLANTED(ManyWarpgroupProducts, Global<float> y, int rounds, bool wide) {
+  const Shared<bfloat16> tiles = dynamic_shared<bfloat16>(0, 64 * 64 + 128 * 64);
+  for (uint32_t i = thread_x(); i < 192 * 8; i += 128) store_vector(tiles, i * 8, Vector<bfloat16, 8>{});
+  fence_async_proxy();
+  sync_block();
+  const uint64_t a = matrix_descriptor(shared_address(tiles), 0, 1024);
+  const uint64_t b = matrix_descriptor(shared_address(tiles) + 8192, 0, 1024);
+  float half[8][4] = {}, whole[16][4] = {};
+  wgmma_fence();
+  for (int r = 0; r < rounds; ++r) {
+    if (wide) wgmma<Major::k>(whole, a, b, true);
+    if (!wide) wgmma<Major::k>(half, a, b, true);
+  }
+  wgmma_commit();
+  wgmma_wait<0>(half, whole);
+  store(y, global_x(), half[0][0] + whole[0][0]);
+}
 // Of this thread: other work on the machine does not count.
 double processor_ns() {
   timespec t{};
@@ -126,6 +143,12 @@ TEST(EmulatedDevice, Speed) {
   measure("barrier of a thread", 1000, 1024 * 200.0, [&] { launch(ManyBarriers{}, how, y.data(), 200); });
   measure("shuffle of a thread", 2000, 1024 * 200.0, [&] { launch(ManyShuffles{}, how, y.data(), 200); });
   measure("mma m16n8k16 of a warp", 60000, 32 * 200.0, [&] { launch(ManyProducts{}, how, y.data(), 200); });
+  const LimitsOfSm90 limits;
+  const auto products = [&](bool wide) {
+    launch(ManyWarpgroupProducts{}, {.grid = {1}, .block = {128}, .shared_bytes = 3 * 8192}, y.data(), 400, wide);
+  };
+  measure("wgmma m64n64k16 of a warp", 200000, 4 * 400.0, [&] { products(false); });
+  measure("wgmma m64n128k16 of a warp", 400000, 4 * 400.0, [&] { products(true); });
 }
 
 }  // namespace
