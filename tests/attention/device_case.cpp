@@ -65,13 +65,13 @@ std::string name_of_group(const testing::TestParamInfo<GroupOfCases>& info) {
 }
 
 void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uint64_t seed),
-                 double (*tolerance)(DType)) {
+                 const std::vector<DType>& dtypes) {
   // Coroutines under a sanitizer take their time: every fifth there.
   for (int i = 0; i < group.cases; i += kSanitizer == nullptr ? 1 : 5) {
     AttentionTestCase c = random_case(static_cast<uint64_t>(group.group * group.cases + i));
     c.device = group.device;
-    const DType dtype = i % 2 == 0 ? DType::f32 : DType::bf16;
-    check_on_device(c, dtype, tolerance(dtype));
+    const DType dtype = dtypes[static_cast<size_t>(i) % dtypes.size()];
+    check_on_device(c, dtype, loose_tolerance_of(dtype));
   }
 }
 
@@ -101,6 +101,11 @@ AttentionTestCase everything(Device device) {
 #ifdef GFSA_HAS_EMULATED
 EmulatorSeed::EmulatorSeed(uint64_t seed) { emulator::set_seed(seed); }
 EmulatorSeed::~EmulatorSeed() { emulator::set_seed(0); }
+
+EmulatorArchitecture::EmulatorArchitecture(int architecture) : had_warpgroups_(emulated::runtime().has_warpgroups()) {
+  emulator::set_architecture(architecture);
+}
+EmulatorArchitecture::~EmulatorArchitecture() { emulator::set_architecture(had_warpgroups_ ? 90 : 80); }
 #endif
 
 }  // namespace gfsa::test

@@ -38,9 +38,10 @@ struct GroupOfCases {
 // For every device beside the CPU.
 std::vector<GroupOfCases> groups_of_cases(int groups, int cases_of_group);
 std::string name_of_group(const testing::TestParamInfo<GroupOfCases>& info);
-// The group's cases from random_case, which leaves the device alone, f32 and bf16 by turns. No two groups share a seed.
+// The group's cases from random_case, which leaves the device alone, in these types by turns. No two groups share a
+// seed.
 void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uint64_t seed),
-                 double (*tolerance)(DType) = loose_tolerance_of);
+                 const std::vector<DType>& dtypes = {DType::f32, DType::bf16});
 
 // The case's rows become those of up to five sequences, some of which are empty.
 void cut_into_sequences(AttentionTestCase& c, RandomSequence& random);
@@ -56,6 +57,16 @@ class EmulatorSeed {
  public:
   explicit EmulatorSeed(uint64_t seed);
   ~EmulatorSeed();
+};
+
+// The emulated device's architecture while this lives: 80 or 90.
+class EmulatorArchitecture {
+ public:
+  explicit EmulatorArchitecture(int architecture);
+  ~EmulatorArchitecture();
+
+ private:
+  bool had_warpgroups_;
 };
 #endif
 

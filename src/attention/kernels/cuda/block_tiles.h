@@ -152,11 +152,11 @@ GFSA_DEVICE void finish_gradient(const HeadView<T>& y, bool accumulate, float (&
 
 // The running maximum and sum of the rows of a softmax whose tiles come one after the other.
 struct OnlineSoftmax {
-  float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+  float largest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0}, rescale[2] = {1, 1};
 
-  // s becomes exp2(s - largest); sums are scaled to the new maximum.
-  template <int kTiles, class... Sums>
-  GFSA_DEVICE void take(float (&s)[kTiles][4], Sums&... sums) {
+  // s becomes exp2(s - largest). What was summed with weights of earlier tiles is to be scaled to the new maximum.
+  template <int kTiles>
+  GFSA_DEVICE void take(float (&s)[kTiles][4]) {
     GFSA_UNROLL
     for (int half = 0; half < 2; ++half) {
       float m = largest[half];
@@ -165,7 +165,7 @@ struct OnlineSoftmax {
       m = fmaxf(m, shuffle_xor(m, 1));
       m = fmaxf(m, shuffle_xor(m, 2));
       const float base = m == -INFINITY ? 0.0f : m;  // nothing seen so far
-      const float rescale = exp2_fast(largest[half] - base);
+      rescale[half] = exp2_fast(largest[half] - base);
       largest[half] = m;
       float added = 0;
       GFSA_UNROLL
@@ -176,9 +176,13 @@ struct OnlineSoftmax {
           added += s[n][e];
         }
       }
-      sum[half] = sum[half] * rescale + added;
-      (scale_half(sums, half, rescale), ...);
+      sum[half] = sum[half] * rescale[half] + added;
     }
+  }
+  template <class... Sums>
+  GFSA_DEVICE void scale(Sums&... sums) const {
+    GFSA_UNROLL
+    for (int half = 0; half < 2; ++half) (scale_half(sums, half, rescale[half]), ...);
   }
   // Sums become means. A row that has seen nothing is zeros, and its log-sum-exp makes all of its exponentials 0.
   template <class... Sums>

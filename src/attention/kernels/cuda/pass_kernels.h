@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attention/kernels/cuda/block_tiles.h"
+#include "attention/kernels/cuda/warpgroup_pass.h"
 
 namespace gfsa::GFSA_DEVICE_NAMESPACE {
 
@@ -44,7 +45,8 @@ struct ApplyMatrix {
       multiply_transposed(s, tiles.mine(0), tiles.other(0), kStep, columns);
       mask_scores(s, c, at);
       if constexpr (kFirst) {
-        softmax.take(s, acc);
+        softmax.take(s);
+        softmax.scale(acc);
       } else {
         exponentials(s, c, at, lse);
       }
@@ -231,6 +233,9 @@ struct BiasGradient {
 // Host side.
 template <class T, int kColumns>
 void Passes<T, kColumns>::apply(const ApplyArguments<T>& a, bool first, int64_t batch) {
+  if constexpr (kHasWarpgroupPasses<T, kColumns>) {
+    if (WarpgroupPasses<kColumns>::apply(a, first, batch)) return;
+  }
   const Scores& c = a.scores;
   const int64_t own_total = rows_of(a.span, a.own_is_key ? c.keys : c.rows);
   const int64_t warps = warps_of<T, kColumns>(own_total, 1);
@@ -247,6 +252,9 @@ void Passes<T, kColumns>::apply(const ApplyArguments<T>& a, bool first, int64_t 
 
 template <class T, int kColumns>
 void Passes<T, kColumns>::gradient(GradientArguments<T> a, int64_t batch) {
+  if constexpr (kHasWarpgroupPasses<T, kColumns>) {
+    if (WarpgroupPasses<kColumns>::gradient(a, batch)) return;
+  }
   const Scores& c = a.scores;
   const int64_t own_total = a.own_is_key ? c.keys : c.rows;
   a.own_slots = shared_bytes<T, kColumns>(1, 1 + c.degree) <= kSharedBudget ? c.degree : 2;

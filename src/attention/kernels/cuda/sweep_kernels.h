@@ -47,7 +47,8 @@ struct SweepRows {
       clear(s);
       multiply_transposed(s, tiles.mine(0), tiles.other(slot), kStep, columns);
       mask_scores(s, c, at);
-      softmax.take(s, first, second);
+      softmax.take(s);
+      softmax.scale(first, second);
       drop(s, c, kept_bits<kOther / 8>(c, at));
       operand.take(s, tiles.operand);
       slot = 1 - slot;

@@ -59,6 +59,14 @@ GFSA_DEVICE void scale_all(float (&d)[kTiles][4], float factor) {
     for (int e = 0; e < 4; ++e) d[n][e] *= factor;
   }
 }
+template <int kTiles>
+GFSA_DEVICE void add_all(float (&d)[kTiles][4], const float (&more)[kTiles][4]) {
+  GFSA_UNROLL
+  for (int n = 0; n < kTiles; ++n) {
+    GFSA_UNROLL
+    for (int e = 0; e < 4; ++e) d[n][e] += more[n][e];
+  }
+}
 
 // The rows of one head in memory. `aligned`: they start at multiples of 16 bytes and are multiples of 16 bytes long.
 template <class T>
