@@ -37,45 +37,75 @@ void run_forward(const Problem& p, const Tensor& out, const Tensor& horner, cons
   }
 }
 
-// D_{j+1} = M^T D_j, and dV with the last of them.
+// The passes of backward: D_{j+1} = M^T D_j, and dV with the last of them.
 template <class T>
-void sweep_chain(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to,
-                 const ChainGradients<T>& chain) {
-  const int64_t size = p.head_size, k = p.degree, last = to.v.tensor ? k : chain.kept();
-  ApplyArguments<T> a;
-  a.scores = scores_of(p);
-  a.own_is_key = true;
-  a.own = view_of<const T>(p.k, size);
-  a.other = view_of<const T>(p.q, size);
-  a.lse = saved.lse.data<float>();
-  a.to.terms = chain.left();
-  a.to.factor_at = static_cast<int>(k);
-  VisibleMean mean;
-  for (int64_t j = 0; j < last; ++j) {
-    a.x = chain.d(j);
-    a.to.raw = chain.d_to_write(j + 1);
-    if (j == k - 1 && to.v.tensor) {
-      a.to.y = view_of<T>(to.v.tensor, size);
-      a.to.accumulate = to.v.accumulate;
-      if (p.device_coefficients) {
-        a.to.end_term = static_cast<int>(k);
-        mean = visible_mean(p, dout, true, true);
-        a.to.mean = static_cast<const float*>(mean.values.data<float>());
-        a.to.one_mean = mean.one;
-      }
-    }
-    with_columns(size, [&](auto columns) { Passes<T, columns>::apply(a, false, p.batch); });
+class KeyPasses {
+ public:
+  KeyPasses(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to,
+            const ChainGradients<T>& chain)
+      : p_(p), to_(to), chain_(chain) {
+    a_.scores = scores_of(p);
+    a_.own_is_key = true;
+    a_.own = view_of<const T>(p.k, p.head_size);
+    a_.other = view_of<const T>(p.q, p.head_size);
+    a_.lse = saved.lse.data<float>();
+    a_.to.terms = chain.left();
+    a_.to.factor_at = static_cast<int>(p.degree);
+    if (to.v.tensor && p.device_coefficients) mean_ = visible_mean(p, dout, true, true);
   }
-}
+  // Those that somebody reads the results of, the last one among them if `last`.
+  void run(bool last) {
+    for (int64_t j = 0; j < p_.degree - 1; ++j) run_one(j);
+    if (last && (to_.v.tensor || chain_.kept() == p_.degree)) run_one(p_.degree - 1);
+  }
+  // What the last one makes.
+  Finish<T> values() const { return finish(p_.degree - 1); }
+
+ private:
+  Finish<T> finish(int64_t j) const {
+    Finish<T> to = a_.to;
+    to.raw = chain_.d_to_write(j + 1);
+    if (j < p_.degree - 1 || !to_.v.tensor) return to;
+    to.y = view_of<T>(to_.v.tensor, p_.head_size);
+    to.accumulate = to_.v.accumulate;
+    if (mean_.values) {
+      to.end_term = static_cast<int>(p_.degree);
+      to.mean = static_cast<const float*>(mean_.values.template data<float>());
+      to.one_mean = mean_.one;
+    }
+    return to;
+  }
+  void run_one(int64_t j) {
+    a_.x = chain_.d(j);
+    ApplyArguments<T> a = a_;
+    a.to = finish(j);
+    with_columns(p_.head_size, [&](auto columns) { Passes<T, columns>::apply(a, false, p_.batch); });
+  }
+
+  const Problem& p_;
+  const Gradients& to_;
+  const ChainGradients<T>& chain_;
+  ApplyArguments<T> a_;
+  VisibleMean mean_;
+};
 
 template <class T>
 void run_backward(const Problem& p, const Saved& saved, const Tensor& dout, const Gradients& to) {
   ChainGradients<T> chain(p, saved, dout, to);
-  sweep_chain(p, saved, dout, to, chain);
-  if (!chain.wants_scores() && !to.device_coefficients) return;
-  chain.sum_rows({}, chain.mean(), to.device_coefficients.defined());
+  KeyPasses<T> passes(p, saved, dout, to, chain);
+  const bool coefficients = to.device_coefficients.defined();
+  const bool together = (to.v.tensor || coefficients) && chain.has_keys_and_values();
+  passes.run(!together);
+  if (!chain.wants_scores() && !coefficients) return;
+  const VisibleMean mean = chain.mean();
+  chain.sum_rows({}, mean, coefficients && !together);
+  if (together) {
+    chain.keys_and_values(passes.values());
+    if (coefficients) chain.sum_rows({}, mean, true);
+  } else {
+    chain.keys();
+  }
   chain.queries();
-  chain.keys();
   chain.bias();
 }
 

@@ -137,11 +137,29 @@ GradientArguments<T> ChainGradients<T>::arguments(bool own_is_key) const {
   return a;
 }
 template <class T>
-void ChainGradients<T>::gradient(bool own_is_key, const kernels::Target& target) const {
-  if (!target.tensor) return;
+GradientArguments<T> ChainGradients<T>::arguments(bool own_is_key, const kernels::Target& target) const {
   GradientArguments<T> a = arguments(own_is_key);
   a.y = view_of<T>(target.tensor, p_.head_size);
   a.accumulate = target.accumulate;
+  return a;
+}
+template <class T>
+bool ChainGradients<T>::has_keys_and_values() const {
+  bool has = false;
+  if (!to_.k.tensor) return has;
+  const GradientArguments<T> a = arguments(true);
+  with_columns(p_.head_size, [&](auto columns) { has = Passes<T, columns>::has_keys_and_values(a); });
+  return has;
+}
+template <class T>
+void ChainGradients<T>::keys_and_values(const Finish<T>& values) const {
+  const GradientArguments<T> a = arguments(true, to_.k);
+  with_columns(p_.head_size, [&](auto columns) { Passes<T, columns>::keys_and_values(a, values, p_.batch); });
+}
+template <class T>
+void ChainGradients<T>::gradient(bool own_is_key, const kernels::Target& target) const {
+  if (!target.tensor) return;
+  const GradientArguments<T> a = arguments(own_is_key, target);
   with_columns(p_.head_size, [&](auto columns) { Passes<T, columns>::gradient(a, p_.batch); });
 }
 

@@ -47,10 +47,14 @@ class ChainGradients {
   // dQ, dK and dbias, if they are wanted, once all r_i are known.
   void queries() const { gradient(false, to_.q); }
   void keys() const { gradient(true, to_.k); }
+  // dK and the last pass, M^T D_{k-1}, in one; where there is such a kernel.
+  bool has_keys_and_values() const;
+  void keys_and_values(const Finish<T>& values) const;
   void bias() const;
 
  private:
   GradientArguments<T> arguments(bool own_is_key) const;
+  GradientArguments<T> arguments(bool own_is_key, const kernels::Target& target) const;
   void gradient(bool own_is_key, const kernels::Target& target) const;
 
   const kernels::Problem& p_;

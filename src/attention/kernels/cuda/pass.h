@@ -64,6 +64,10 @@ template <class T, int kColumns>
 struct Passes {
   static void apply(const ApplyArguments<T>& a, bool first, int64_t batch);
   static void gradient(GradientArguments<T> a, int64_t batch);
+  // The gradient, keys own, and of the same tiles of M what the last pass of backward makes: `values` of M^T times the
+  // other side of the chain's last term. Only where it is had.
+  static bool has_keys_and_values(const GradientArguments<T>& a);
+  static void keys_and_values(const GradientArguments<T>& a, const Finish<T>& values, int64_t batch);
   static void bias_gradient(BiasGradientArguments<T> a);
 };
 

@@ -268,6 +268,16 @@ void Passes<T, kColumns>::gradient(GradientArguments<T> a, int64_t batch) {
 }
 
 template <class T, int kColumns>
+bool Passes<T, kColumns>::has_keys_and_values(const GradientArguments<T>& a) {
+  if constexpr (kHasWarpgroupPasses<T, kColumns>) return WarpgroupPasses<kColumns>::has_keys_and_values(a);
+  return false;
+}
+template <class T, int kColumns>
+void Passes<T, kColumns>::keys_and_values(const GradientArguments<T>& a, const Finish<T>& values, int64_t batch) {
+  if constexpr (kHasWarpgroupPasses<T, kColumns>) WarpgroupPasses<kColumns>::keys_and_values(a, values, batch);
+}
+
+template <class T, int kColumns>
 void Passes<T, kColumns>::bias_gradient(BiasGradientArguments<T> a) {
   const Scores& c = a.gradient.scores;
   const int64_t warps = warps_of<T, kColumns>(c.rows, 2);

@@ -126,16 +126,18 @@ struct WarpgroupApply {
   }
 };
 
-template <int kColumns, bool kOwnIsKey>
+// kWithValues, where keys own: what the last pass of backward makes of the same tiles of M, too.
+template <int kColumns, bool kOwnIsKey, bool kWithValues = false>
 struct WarpgroupGradient {
-  static constexpr const char* kName = "attention_score_gradient";
+  static_assert(kOwnIsKey || !kWithValues);
+  static constexpr const char* kName = kWithValues ? "attention_keys_and_values" : "attention_score_gradient";
   static constexpr int kMaxThreads = kBlockThreads;
   static constexpr bool kNeedsWarpgroups = true;
   TensorMap own, other;
   ChainMaps own_chain, other_chain;
   int stages = 0;
 
-  GFSA_DEVICE void operator()(GradientArguments<bfloat16> a) const {
+  GFSA_DEVICE void operator()(GradientArguments<bfloat16> a, Finish<bfloat16> values) const {
     const BlockWork work(a.scores, kBlockRows, kOwnIsKey);
     const Scores c = a.scores.of(work.b);
     const int own_total = kOwnIsKey ? c.own_keys() : c.rows;
@@ -150,7 +152,7 @@ struct WarpgroupGradient {
       if (warp() == 0) produce(tiles, c, work, range, own_total);
     } else {
       take_registers<kConsumerRegisters>();
-      consume(tiles, a, c, work, range, own_total, length);
+      consume(tiles, a, values, c, work, range, own_total, length);
     }
   }
 
@@ -172,29 +174,35 @@ struct WarpgroupGradient {
     }
   }
 
-  GFSA_DEVICE void consume(const WarpgroupTiles<kColumns>& tiles, const GradientArguments<bfloat16>& a, const Scores& c,
-                           const BlockWork& work, const OtherRange& range, int own_total, int length) const {
+  GFSA_DEVICE void consume(const WarpgroupTiles<kColumns>& tiles, const GradientArguments<bfloat16>& a,
+                           const Finish<bfloat16>& values, const Scores& c, const BlockWork& work,
+                           const OtherRange& range, int own_total, int length) const {
     constexpr int kTiles = kTileRows / 8, kNone = -1;
     Consumer<kColumns> consumer(tiles);
     const int last = c.degree - 1;
     Place at = place_of(work, c, length, range.begin, kOwnIsKey);
     float acc[kColumns / 8][4], s[kTiles][4], dm[kTiles][4], rest[kTiles][4];  // rest: of dM, without the last term
+    float sums[kWithValues ? kColumns / 8 : 1][4];                             // M^T of the last term's other side
     clear(acc);
-    RowOperand<bfloat16, kTileRows> operand;
+    clear(sums);
+    RowOperand<bfloat16, kTileRows> operand, weights;
     const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
     const float factor = c.c(work.h, c.degree);
-    int summed = kNone;  // the stage that the sums of the last step still read
+    int scored = kNone, term = kNone;  // stages that sums of the last step still read
     consumer.wait_for_own();
     for (; at.other0 < range.end; at.other0 += kTileRows) {
-      const int scored = consumer.take();
+      const int summed = scored, weighed = term;
+      scored = consumer.take();
       wgmma_fence();
       consumer.multiply_transposed(s, 0, scored);
       wgmma_commit();
-      wgmma_wait<1>(acc);
-      if (summed != kNone) consumer.release(summed);  // before more is taken: the ring goes on in turn
-      summed = scored;
+      wait_for_sums<1>(acc, sums);
+      // Before more is taken: the ring goes on in turn.
+      if (summed != kNone) consumer.release(summed);
+      if (kWithValues && summed != kNone) consumer.release(weighed);
+      term = consumer.take();
       wgmma_fence();
-      consumer.multiply_transposed(dm, 1 + last, consumer.take());
+      consumer.multiply_transposed(dm, 1 + last, term);
       for (int t = last - 1; t >= 0; --t) consumer.multiply_transposed(rest, 1 + t, consumer.take(), t < last - 1);
       wgmma_commit();
       wgmma_wait<1>(s);
@@ -203,17 +211,35 @@ struct WarpgroupGradient {
       exponentials(s, c, at, lse);
       const uint32_t kept = kept_bits<kTiles>(c, at);
       wgmma_wait<0>(dm, rest);
-      for (int t = 0; t <= last; ++t) consumer.release((scored + 1 + t) % stages);
+      if constexpr (kWithValues) {  // operands in registers are made while no product is under way
+        float m[kTiles][4];
+        copy_tile(m, s);
+        drop(m, c, kept);
+        weights.take(m, {});
+      }
+      if (!kWithValues) consumer.release(term);
+      for (int t = 1; t <= last; ++t) consumer.release((term + t) % stages);
       scale_all(dm, factor);
       if (last > 0) add_all(dm, rest);
       score_gradient(s, dm, c, at, kept, row_terms);
       operand.take(s, {});
       wgmma_fence();
+      if constexpr (kWithValues) consumer.multiply(sums, weights, term);
       consumer.multiply(acc, operand, scored);
       wgmma_commit();
     }
-    wgmma_wait<0>(acc);
+    wait_for_sums<0>(acc, sums);
+    if constexpr (kWithValues) finish_rows(values, sums, c, at, own_total, {});
     finish_gradient(a.y, a.accumulate, acc, c, at, own_total);
+  }
+
+  template <int kGroupsLeft, class Acc, class Sums>
+  GFSA_DEVICE static void wait_for_sums(Acc& acc, Sums& sums) {
+    if constexpr (kWithValues) {
+      wgmma_wait<kGroupsLeft>(acc, sums);
+    } else {
+      wgmma_wait<kGroupsLeft>(acc);
+    }
   }
 };
 
@@ -291,33 +317,58 @@ bool WarpgroupPasses<kColumns>::apply(const ApplyArguments<bfloat16>& a, bool fi
   return true;
 }
 
+// 0: the device, TMA or shared memory cannot do it. A step of the gradient holds `held` stages for sums of the last
+// step and for its own scores while it takes those of its terms.
 template <int kColumns>
-bool WarpgroupPasses<kColumns>::gradient(const GradientArguments<bfloat16>& a, int64_t batch) {
+int stages_of_gradient(const GradientArguments<bfloat16>& a, int held) {
   const Scores& c = a.scores;
   const auto boxable = [&](const Chain<const bfloat16>& chain) {
     return is_boxable(chain.alone) && (c.degree == 1 || is_boxable(chain.others));
   };
-  // A step holds a stage of the last one and its own scores' while it takes those of its terms, and one comes ahead.
-  const int own_tiles = 1 + c.degree, stages = stages_beside<kColumns>(own_tiles);
   if (!current_runtime().has_warpgroups() || !is_boxable(a.own) || !is_boxable(a.other) || !boxable(a.own_chain) ||
-      !boxable(a.other_chain) || stages < c.degree + 2) {
-    return false;
+      !boxable(a.other_chain)) {
+    return 0;
   }
-  const auto run = [&](auto kernel) {
-    kernel.own = map_of(a.own, c, batch, a.own_is_key);
-    kernel.other = map_of(a.other, c, batch, !a.own_is_key);
-    kernel.own_chain = maps_of(a.own_chain, c, batch, a.own_is_key);
-    kernel.other_chain = maps_of(a.other_chain, c, batch, !a.own_is_key);
-    kernel.stages = stages;
-    const int64_t own_total = a.own_is_key ? c.keys : c.rows;
-    launch(kernel, warpgroup_launch<kColumns>(own_total, batch * c.heads, own_tiles, stages, "attention backward"), a);
-  };
+  const int stages = stages_beside<kColumns>(1 + c.degree);
+  return stages < held + c.degree ? 0 : stages;
+}
+template <class Kernel, int kColumns>
+void launch_gradient(const GradientArguments<bfloat16>& a, const Finish<bfloat16>& values, int64_t batch, int stages) {
+  const Scores& c = a.scores;
+  Kernel kernel;
+  kernel.own = map_of(a.own, c, batch, a.own_is_key);
+  kernel.other = map_of(a.other, c, batch, !a.own_is_key);
+  kernel.own_chain = maps_of(a.own_chain, c, batch, a.own_is_key);
+  kernel.other_chain = maps_of(a.other_chain, c, batch, !a.own_is_key);
+  kernel.stages = stages;
+  const int64_t own_total = a.own_is_key ? c.keys : c.rows;
+  launch(kernel, warpgroup_launch<kColumns>(own_total, batch * c.heads, 1 + c.degree, stages, "attention backward"), a,
+         values);
+}
+
+template <int kColumns>
+bool WarpgroupPasses<kColumns>::gradient(const GradientArguments<bfloat16>& a, int64_t batch) {
+  const int stages = stages_of_gradient<kColumns>(a, 2);
+  if (stages == 0) return false;
   if (a.own_is_key) {
-    run(WarpgroupGradient<kColumns, true>{});
+    launch_gradient<WarpgroupGradient<kColumns, true>, kColumns>(a, {}, batch, stages);
   } else {
-    run(WarpgroupGradient<kColumns, false>{});
+    launch_gradient<WarpgroupGradient<kColumns, false>, kColumns>(a, {}, batch, stages);
   }
   return true;
+}
+
+template <int kColumns>
+bool WarpgroupPasses<kColumns>::has_keys_and_values(const GradientArguments<bfloat16>& a) {
+  return kColumns <= kLargestHeadOfKeysAndValues && stages_of_gradient<kColumns>(a, 3) > 0;
+}
+template <int kColumns>
+void WarpgroupPasses<kColumns>::keys_and_values(const GradientArguments<bfloat16>& a, const Finish<bfloat16>& values,
+                                                int64_t batch) {
+  if constexpr (kColumns <= kLargestHeadOfKeysAndValues) {
+    launch_gradient<WarpgroupGradient<kColumns, true, true>, kColumns>(a, values, batch,
+                                                                       stages_of_gradient<kColumns>(a, 3));
+  }
 }
 
 }  // namespace gfsa::GFSA_DEVICE_NAMESPACE
