@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that only a machine with a GPU can show: tests of every kernel there, compute-sanitizer, 200 training steps.
+# Everything that only a machine with a GPU can show: tests of every kernel there, compute-sanitizer, attention alone against
+# a product, 200 training steps.
 #
 #   scripts/gpu_check.sh                          builds for this machine's GPU, runs every part
 #   scripts/gpu_check.sh --quick                  only the tests
@@ -37,7 +38,7 @@ e2e        test_e2e        Devices.*:DevicePrograms.*
 sanitized="
 core       test_core       Cuda*
 ops        test_ops        $ops
-attention  test_attention  AttentionDevices.*:*AttentionOnDevices.RandomCombinations/*_00
+attention  test_attention  AttentionDevices.*:*AttentionOnDevices.RandomCombinations/*_00:DevicesWarpgroups.Gfsa*
 optim      test_optim      *OnDevice*
 train      test_train      NotFiniteFlags*:DeviceFeed*:OtherDevice.TrainsAsTheCpuDoes
 "
@@ -50,16 +51,17 @@ parts_of() { # a part or a group: its parts
     tests) names_of "$tests" ;;
     sanitizer) for tool in $tools; do parts_of "$tool"; done ;;
     memcheck | racecheck | initcheck | synccheck) names_of "$sanitized" | sed "s/^/$1_/" ;;
+    speed) printf 'speed_%s\n' full_64 full_128 causal_64 causal_128 ;;
     steps) printf 'steps_softmax\nsteps_gfsa\n' ;;
     peer) printf 'peer_softmax\npeer_sdpa\npeer_gfsa\npeer_gfsa_two_pass\n' ;;
-    all) for group in tests steps peer sanitizer; do parts_of "$group"; done ;;
+    all) for group in tests speed steps peer sanitizer; do parts_of "$group"; done ;;
     *) parts_of all | grep -x -e "$1" || true ;;
   esac
 }
 usage() { sed -n '2,/^set -/{/^set -/d;s/^# \{0,1\}//p}' "$0"; }
 list() {
-  for group in tests steps peer $tools; do printf '%-10s %s\n' "$group" "$(parts_of "$group" | tr '\n' ' ')"; done
-  printf '%-10s %s\n' sanitizer "$tools" all "tests steps peer sanitizer"
+  for group in tests speed steps peer $tools; do printf '%-10s %s\n' "$group" "$(parts_of "$group" | tr '\n' ' ')"; done
+  printf '%-10s %s\n' sanitizer "$tools" all "tests speed steps peer sanitizer"
 }
 stop() { echo "gpu_check: $*" >&2; exit 2; }
 
@@ -116,9 +118,9 @@ if command -v nvidia-smi >/dev/null; then device=$(asks_gpu name || true); fi
 [ -n "$device" ] || [ -n "$pack" ] || { $only_build && [ -n "$arch" ]; } ||
   stop "no GPU: nvidia-smi is missing or sees none. This check needs one; the emulated device needs none: scripts/test.sh"
 
-programs=(gfsa-train gfsa-eval)
+programs=(gfsa-train gfsa-eval benchmark_attention)
 while read -r _ program _; do [ -z "$program" ] || programs+=("$program"); done <<<"$tests"
-file_of() { case $1 in test_*) echo "$folder/tests/$1" ;; *) echo "$folder/$1" ;; esac; }
+file_of() { case $1 in test_* | benchmark_*) echo "$folder/tests/$1" ;; *) echo "$folder/$1" ;; esac; }
 
 if $build; then
   [ -n "$nvcc" ] || stop "no CUDA toolkit: nvcc is neither in PATH nor below CUDA_HOME or /usr/local/cuda (13.0 or later);" \
@@ -248,6 +250,16 @@ run_steps() { # softmax or gfsa
   awk -v a="$first" -v b="$last" 'BEGIN { exit !(b + 0 == b && b < a) }' || { result=FAILED; figures+='; the loss did not fall'; }
 }
 
+run_speed() { # full or causal, head size
+  local status=0
+  limited "$(file_of benchmark_attention)" cuda bf16 "$1" "head=$2" || status=$?
+  judge "$status"
+  # Of the longest rows: each variant's share of a product's rate, forward and backward.
+  figures="$(grep -oE 'square product: ours [0-9]+ GFLOP/s' "$log" || true), of it$(awk -F ' *[|] *' '/^\| [0-9]/ {
+    if ($2 != rows) text = ""; rows = $2; text = text sprintf(" %s %s %s %s,", $3, $4, $8, $12) }
+    END { printf "%s at %s rows", text, rows }' "$log")"
+}
+
 run_peer() { # attention of the peer
   local status=0 json
   if [ -z "$peer" ] || [ ! -f "$peer_script" ]; then
@@ -268,6 +280,7 @@ for part in "${wanted[@]}"; do
   : >"$log"
   echo "$part ..."
   case $part in
+    speed_*) run_speed "$(cut -d _ -f 2 <<<"$part")" "${part##*_}" ;;
     steps_*) run_steps "${part#steps_}" ;;
     peer_*) run_peer "${part#peer_}" ;;
     *check_*) run_sanitizer "${part%%_*}" "${part#*_}" ;;
