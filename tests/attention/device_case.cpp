@@ -9,10 +9,6 @@
 #include "support/op_case.h"
 #include "support/sanitized.h"
 
-#ifdef GFSA_HAS_EMULATED
-#include "core/cuda/emulated/queue.h"
-#endif
-
 namespace gfsa::test {
 
 double error_of(const Tensor& found, const Tensor& expected) {
@@ -97,15 +93,5 @@ AttentionTestCase everything(Device device) {
           .dropout = 0.2,
           .device = device};
 }
-
-#ifdef GFSA_HAS_EMULATED
-EmulatorSeed::EmulatorSeed(uint64_t seed) { emulator::set_seed(seed); }
-EmulatorSeed::~EmulatorSeed() { emulator::set_seed(0); }
-
-EmulatorArchitecture::EmulatorArchitecture(int architecture) : had_warpgroups_(emulated::runtime().has_warpgroups()) {
-  emulator::set_architecture(architecture);
-}
-EmulatorArchitecture::~EmulatorArchitecture() { emulator::set_architecture(had_warpgroups_ ? 90 : 80); }
-#endif
 
 }  // namespace gfsa::test

@@ -3,6 +3,7 @@
 
 #include "attention/attention_case.h"
 #include "core/philox.h"
+#include "support/emulator.h"
 
 #ifdef GFSA_HAS_EMULATED
 #include "core/cuda/runtime.h"
@@ -50,24 +51,5 @@ void expect_same_bits(const AttentionResult& a, const AttentionResult& b);
 
 // All that there is, in one small case.
 AttentionTestCase everything(Device device);
-
-#ifdef GFSA_HAS_EMULATED
-// The emulated device's schedules while this lives.
-class EmulatorSeed {
- public:
-  explicit EmulatorSeed(uint64_t seed);
-  ~EmulatorSeed();
-};
-
-// The emulated device's architecture while this lives: 80 or 90.
-class EmulatorArchitecture {
- public:
-  explicit EmulatorArchitecture(int architecture);
-  ~EmulatorArchitecture();
-
- private:
-  bool had_warpgroups_;
-};
-#endif
 
 }  // namespace gfsa::test

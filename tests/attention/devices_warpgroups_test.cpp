@@ -10,14 +10,6 @@
 namespace gfsa::test {
 namespace {
 
-#ifdef GFSA_HAS_EMULATED
-class OfCompute90 {
-  EmulatorArchitecture architecture{90};
-};
-#else
-class OfCompute90 {};
-#endif
-
 AttentionTestCase plain(Device device, int64_t rows, int64_t head_size, int64_t degree) {
   return {.batch = 1,
           .heads = 1,
@@ -63,14 +55,14 @@ AttentionTestCase random_case(uint64_t seed) {
 
 class WarpgroupsOnDevices : public testing::TestWithParam<GroupOfCases> {};
 TEST_P(WarpgroupsOnDevices, RandomCombinations) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   check_group(GetParam(), random_case, {DType::bf16});
 }
 INSTANTIATE_TEST_SUITE_P(Groups, WarpgroupsOnDevices, testing::ValuesIn(groups_of_cases(10, 12)), name_of_group);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WarpgroupsOnDevices);
 
 TEST(DevicesWarpgroups, ManyRows) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   for (const Device device : other_devices()) {
     AttentionTestCase c = plain(device, 700, 64, 2);
     check_on_device(c, DType::bf16);
@@ -82,7 +74,7 @@ TEST(DevicesWarpgroups, ManyRows) {
 
 // Hidden keys and neighbours of a packed sequence lie in the same tiles; not even NaN gets through.
 TEST(DevicesWarpgroups, RowsOfOthersMayHoldAnything) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
   for (const Device device : other_devices()) {
     AttentionTestCase c = plain(device, 100, 64, -1);
@@ -112,7 +104,7 @@ TEST(DevicesWarpgroups, RowsOfOthersMayHoldAnything) {
 
 // Heads whose wK is 0 take the softmax's very steps.
 TEST(DevicesWarpgroups, GfsaStartsAsTheSoftmaxBitForBit) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   for (const Device device : other_devices()) {
     AttentionTestCase c = plain(device, 130, 64, -1);
     c.lengths = true;
@@ -129,7 +121,7 @@ TEST(DevicesWarpgroups, GfsaStartsAsTheSoftmaxBitForBit) {
 
 // Terms of the gradient beyond what shared memory holds go to the passes of every GPU.
 TEST(DevicesWarpgroups, HighDegrees) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   for (const Device device : other_devices()) {
     check_on_device(plain(device, 70, 128, 6), DType::bf16);
     check_on_device(plain(device, 70, 64, 7), DType::bf16);
@@ -137,7 +129,7 @@ TEST(DevicesWarpgroups, HighDegrees) {
 }
 
 TEST(DevicesWarpgroups, RowsThatTmaCannotTake) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   for (const Device device : other_devices()) {
     AttentionTestCase c = plain(device, 70, 44, 2);
     check_on_device(c, DType::bf16);
@@ -174,7 +166,7 @@ TEST(DevicesWarpgroups, ServeHeadsOf33To128) {
 }
 
 TEST(DevicesWarpgroups, TwentySchedulesGiveTheSameBits) {
-  const OfCompute90 architecture;
+  const EmulatorArchitecture architecture(90);
   AttentionTestCase c = plain(kEmulated, 330, 64, 2);
   c.uniform = c.causal = c.lengths = c.holes = true;
   c.dropout = 0.1;

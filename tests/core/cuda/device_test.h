@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/cuda/device.h"
+#include "support/emulator.h"
 
 #ifdef GFSA_EMULATED
 #define GFSA_SUITE_NAME(suite) Emulated##suite
@@ -34,7 +35,7 @@
     if (const std::string why = why_no_device(); !why.empty()) {                        \
       GTEST_SKIP() << why;                                                              \
     }                                                                                   \
-    const LimitsOfSm90 limits;                                                          \
+    const test::EmulatorArchitecture architecture(90);                                  \
     if (!runtime().has_warpgroups()) {                                                  \
       GTEST_SKIP() << "warpgroups need compute capability 9.0, and a build for sm_90a"; \
     }                                                                                   \
@@ -47,20 +48,7 @@ namespace gfsa::GFSA_DEVICE_NAMESPACE {
 #ifdef GFSA_EMULATED
 inline std::string why_no_device() { return ""; }
 inline void choose_schedule(uint64_t seed) { emulator::set_seed(seed); }
-class LimitsOfSm90 {
- public:
-  LimitsOfSm90() { emulator::set_architecture(90); }
-  ~LimitsOfSm90() { emulator::set_architecture(before_); }
-  LimitsOfSm90(const LimitsOfSm90&) = delete;
-  LimitsOfSm90& operator=(const LimitsOfSm90&) = delete;
-
- private:
-  const int before_ = emulator::limits().warpgroups ? 90 : 80;
-};
 #else
-struct LimitsOfSm90 {
-  ~LimitsOfSm90() {}  // or it would be an unused variable
-};
 inline std::string why_no_device() { return why_not(); }
 inline void choose_schedule(uint64_t) {}  // a GPU has its own
 #endif

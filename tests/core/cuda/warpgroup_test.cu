@@ -94,7 +94,7 @@ WARPGROUP_TEST(Warpgroup, BoxCopies) {
 
 TEST(GFSA_SUITE_NAME(Warpgroup), RulesOfTensors) {
   if (const std::string why = why_no_device(); !why.empty()) GTEST_SKIP() << why;
-  const LimitsOfSm90 limits;
+  const test::EmulatorArchitecture architecture(90);
   if (!runtime().has_warpgroups()) GTEST_SKIP() << "no warpgroups";
   Array<bfloat16> x(runtime(), 4096);
   const auto refused = [](const BoxedTensor& tensor, const char* part) {

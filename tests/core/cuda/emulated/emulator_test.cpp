@@ -143,7 +143,7 @@ TEST(EmulatedDevice, Speed) {
   measure("barrier of a thread", 1000, 1024 * 200.0, [&] { launch(ManyBarriers{}, how, y.data(), 200); });
   measure("shuffle of a thread", 2000, 1024 * 200.0, [&] { launch(ManyShuffles{}, how, y.data(), 200); });
   measure("mma m16n8k16 of a warp", 60000, 32 * 200.0, [&] { launch(ManyProducts{}, how, y.data(), 200); });
-  const LimitsOfSm90 limits;
+  const test::EmulatorArchitecture architecture(90);
   const auto products = [&](bool wide) {
     launch(ManyWarpgroupProducts{}, {.grid = {1}, .block = {128}, .shared_bytes = 3 * 8192}, y.data(), 400, wide);
   };

@@ -58,7 +58,7 @@ class PlantedWarpgroup : public testing::Test {
   TensorMap map() const { return tensor_map({x.data(), {64, 64, 1, 1, 1}, {1, 64, 0, 0, 0}, 64}); }
   static Launch one_block() { return {.grid = {1}, .block = {128}, .shared_bytes = kSharedBytes}; }
 
-  const LimitsOfSm90 limits;
+  const test::EmulatorArchitecture architecture{90};
   Array<bfloat16> x{runtime(), std::vector<bfloat16>(4096, bfloat16(0.5f))};
   Array<float> y{runtime(), 4096};
 };
