@@ -129,8 +129,9 @@ void slopes(const Problem& p, const CrossEntropyState<A>* states, double scale_o
           continue;
         }
         const A largest = states[r].largest, log_sum = states[r].log_sum, weight = states[r].weight * scale;
-        // Hard: the target's element is computed apart, so that it is rounded once.
+        // Hard: the target's element is computed apart, so that it is rounded once. dx may be x itself.
         const int64_t target = p.hard ? classes[r] : 0;
+        const A logit = p.classes > 0 ? static_cast<A>(xr[target]) : A(0);
         const A before = p.hard && accumulate ? static_cast<A>(dxr[target]) : A(0);
         if (!accumulate) {
           if (p.hard) {
@@ -157,7 +158,7 @@ void slopes(const Problem& p, const CrossEntropyState<A>* states, double scale_o
         if (p.hard) {
           // softmax - 1 without cancellation would need the other classes' sum; the difference is exact enough near 0
           // and 1.
-          const A g = math::exp_nonpositive(static_cast<A>(xr[target]) - largest - log_sum) * weight - even - keep;
+          const A g = math::exp_nonpositive(logit - largest - log_sum) * weight - even - keep;
           dxr[target] = T(before + g);
         }
       }
@@ -220,8 +221,12 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEnt
   on_device("cross_entropy", logits,
             [&](auto d) { CrossEntropyKernels<d>::reduce(p, f.losses, options.normalizer, factor, y); });
   return record("cross_entropy", y, {logits}, [p, states = f.states, factor](const Tensor& dy, GradOut& grads) {
-    const GradOut::Target dx = grads.target(0);
+    // Logits that nobody else looks at become their gradient: with a large vocabulary they are the largest of all
+    // tensors.
+    const bool in_place = p.logits.is_unique();
+    const GradOut::Target dx = in_place ? GradOut::Target{p.logits, false} : grads.target(0);
     on_device("cross_entropy", p.logits, [&](auto d) { CrossEntropyKernels<d>::backward(p, states, factor, dy, dx); });
+    if (in_place) grads.give(0, p.logits);
   });
 }
 

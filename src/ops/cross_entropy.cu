@@ -96,9 +96,9 @@ template <int V, class T>
 struct Slopes {
   static constexpr const char* kName = "cross_entropy_backward";
   static constexpr int kMaxThreads = kThreads;
-  GFSA_DEVICE void operator()(Global<const T> x, Global<const int64_t> hard, Global<const float> soft,
+  GFSA_DEVICE void operator()(InPlace<const T> x, Global<const int64_t> hard, Global<const float> soft,
                               Global<const float> states, Global<const double> factor, Global<const float> dy,
-                              Global<T> dx, bool accumulate, int64_t classes, double smoothing,
+                              InPlace<T> dx, bool accumulate, int64_t classes, double smoothing,
                               int64_t ignore_index) const {
     const int64_t row = block_x(), begin = row * classes;
     const int64_t target = hard != nullptr ? load(hard, row) : -1;

@@ -10,10 +10,10 @@
 //
 // A hard target equal to ignore_index: the row's loss and gradient are 0, it does not count. Where nothing counts the
 // result is 0 (PyTorch: NaN). f32 arithmetic (f64 for f64), losses of the rows added in double, in an order that
-// depends on the shape alone. Each row is read in pieces that fit the cache; no probabilities are stored: the gradient
-// of the logits is all the memory that is asked for. Saved: logits, maximum, log-sum-exp and the sum of t' a row.
-// Errors: shapes, dtypes; a class outside [0, K), naming its row. On a GPU, where looking at the targets would make the
-// host wait, such a row's loss and gradient are NaN instead.
+// depends on the shape alone. Each row is read in pieces that fit the cache; no probabilities are stored, and logits
+// that nobody holds any more become their gradient: else that is all the memory that is asked for. Saved: logits,
+// maximum, log-sum-exp and the sum of t' a row. Errors: shapes, dtypes; a class outside [0, K), naming its row. On a
+// GPU, where looking at the targets would make the host wait, such a row's loss and gradient are NaN instead.
 #pragma once
 
 #include <cstdint>

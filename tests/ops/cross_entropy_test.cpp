@@ -5,6 +5,9 @@
 #include <cmath>
 
 #include "autograd/autograd.h"
+#include "core/arena.h"
+#include "ops/elementwise.h"
+#include "ops/softmax.h"
 #include "support/op_case.h"
 
 namespace gfsa::test {
@@ -150,6 +153,41 @@ TEST(CrossEntropy, Memory) {
   const uint64_t before = memory.figures().current;
   backward(cross_entropy(logits, targets, {.label_smoothing = 0.1}));
   EXPECT_LE(memory.figures().peak - before, logits.bytes() + (16u << 10));
+}
+
+// Logits that nobody holds become their gradient: the same bits, and nothing of their size is asked for.
+TEST(CrossEntropy, LogitsThatNobodyHoldsBecomeTheirGradient) {
+  constexpr int64_t kRows = 33, kClasses = 2100;
+  std::vector<Device> devices = other_devices();
+  devices.push_back({});
+  for (const Device device : devices) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      for (const bool hard : {true, false}) {
+        const Tensor targets =
+            hard ? classes(kRows, kClasses, true) : softmax(random_tensor({kRows, kClasses}, DType::f32, 3));
+        std::vector<Tensor> gradients;
+        for (const bool held : {true, false}) {
+          Tensor x = random_tensor({kRows, kClasses}, dtype, 2).to(device);
+          require_grad(x);
+          Tensor logits = scale(x, 2);
+          const Tensor loss = cross_entropy(logits, targets.to(device), {.label_smoothing = 0.1});
+          if (!held) logits = {};
+          Arena& memory = arena(device);
+          memory.reset_peak();
+          const uint64_t before = memory.figures().current, size = x.bytes();
+          backward(loss);
+          const uint64_t asked = memory.figures().peak - before;
+          if (held) {
+            EXPECT_GE(asked, size);
+          } else {
+            EXPECT_LT(asked, size / 2) << device.text() << " " << name_of(dtype);
+          }
+          gradients.push_back(grad_of(x).to(Device{}));
+        }
+        expect_same_bits(gradients[0], gradients[1], fmt::format("{} {}", device.text(), name_of(dtype)));
+      }
+    }
+  }
 }
 
 TEST(CrossEntropy, Errors) {

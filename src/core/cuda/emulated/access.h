@@ -91,7 +91,8 @@ void check_global(uintptr_t address, AddressRange range, const Where& where) {
       if (!harmless(word.write, me) || (word.write.flags & kMany)) [[unlikely]] {
         check_global_word(kKind, word, now, address);
       }
-      if (harmless(word.read, me)) {
+      // Other bytes of the word are another's own: one of the two is kept, for they may write them, each his.
+      if (harmless(word.read, me) || (word.read.flags & (kManyBlocks | mask)) == 0) {
         word.read = now;
       } else if (word.read.block != now.block) {
         word.read.flags |= kManyBlocks | mask;
