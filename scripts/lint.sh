@@ -90,7 +90,8 @@ if [ "$mode" = all ]; then
   format
   shell
   headers
-  mapfile -t files < <(git diff --name-only --diff-filter=d origin/main -- 'src/*.cpp' 2>/dev/null || true)
+  # clang-tidy 14 cannot read the emulated device: it has no std::source_location.
+  mapfile -t files < <(git diff --name-only --diff-filter=d origin/main -- 'src/*.cpp' ':!src/core/cuda/emulated' 2>/dev/null || true)
   [ ${#files[@]} -gt 0 ] || files=("${sample[@]}")
 fi
 tidy

@@ -16,9 +16,9 @@ namespace gfsa::kernels {
 //
 // GPUs: tiles of M live in registers, whatever n is; the first pass leaves the softmaxes' log-sum-exps, by which all
 // others make M again. Products: 2 k forward, 2 k + 2 (2 + k) backward; 1 less where dK and the last pass share tiles
-// (compute capability 9.0, bf16, heads of 33 to 64). Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1, B, H, rows, D]; of packed
-// sequences [k-1, 1, H, N, D] and [1, H, N], for the host does not know which row is whose. Which
-// coefficients are 0 is not known to the host, so every pass of the degree is made. Head sizes up to 256.
+// (compute capability 9.0, bf16, heads of 33 to 64). Saved: those, out, and T_1 .. T_{k-1} one after the other, [k-1,
+// B, H, rows, D]; of packed sequences [k-1, 1, H, N, D] and [1, H, N], for the host does not know which row is whose.
+// Which coefficients are 0 is not known to the host, so every pass of the degree is made. Head sizes up to 256.
 template <DeviceType D>
 struct TwoPass {
   static Saved forward(const Problem& p, const Tensor& out, bool save);
