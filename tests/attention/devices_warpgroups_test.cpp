@@ -49,6 +49,10 @@ AttentionTestCase random_case(uint64_t seed) {
     c.bias_heads = chance(0.5) ? 1 : c.heads;
   }
   if (chance(0.3)) c.dropout = chance(0.5) ? 0.1 : 0.4;
+  if (c.causal && c.head_size <= 64 && c.degree <= 2 && chance(0.5)) {
+    c.form = AttentionForm::one_sweep;  // whose super-blocks these passes serve, too
+    c.block_rows = one_of({0, 32, 64, 128});
+  }
   if (c.rows == c.keys && !c.holes && !c.lengths && c.bias_batch == 0 && chance(0.6)) cut_into_sequences(c, random);
   return c;
 }
@@ -69,6 +73,20 @@ TEST(DevicesWarpgroups, ManyRows) {
     c.causal = c.uniform = true;
     check_on_device(c, DType::bf16);
     check_on_device(plain(device, 400, 128, 3), DType::bf16);
+  }
+}
+
+// What a super-block of the one-sweep form still lacks is a pass of these over a span that ends within a block.
+TEST(DevicesWarpgroups, SuperBlocksOfOneSweep) {
+  const EmulatorArchitecture architecture(90);
+  for (const Device device : other_devices()) {
+    for (const int64_t block_rows : {32, 64, 128}) {
+      AttentionTestCase c = plain(device, 200, 64, 2);
+      c.form = AttentionForm::one_sweep;
+      c.causal = c.uniform = true;
+      c.block_rows = block_rows;
+      check_on_device(c, DType::bf16);
+    }
   }
 }
 

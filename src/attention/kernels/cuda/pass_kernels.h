@@ -36,7 +36,7 @@ struct ApplyMatrix {
     RowOperand<T, kOther> operand;
     Place at{b, h, own0, range.begin, length, a.own_is_key, c.head_row(c.first, h)};
     RowValues lse;
-    if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
+    if constexpr (!kFirst) lse = RowValues(a.lse, at, own_total);
     for (; at.other0 < range.end; at.other0 += kOther) {
       wait_for_tiles();
       tiles.fetch_other(1, a.x.rows(c.first, h), c.head_size, at.other0, range.end);
@@ -111,7 +111,7 @@ struct ScoreGradient {
              length,
              a.own_is_key,
              c.head_row(c.first, h)};
-    const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
+    const RowValues lse(a.lse, at, own_total), row_terms(a.row_terms, at, own_total);
     const float last = c.c(h, k);
     int slot = 0;
     for (; at.other0 < range.end; at.other0 += kOther) {
@@ -185,7 +185,7 @@ struct BiasGradient {
     for (int u = begin; u < end; ++u) {
       const int b = batch_of(u), h = head_of(u);
       const Place at{b, h, own0, other0, c.length(b), false, c.head_row(b, h)};
-      const RowValues lse(g.lse, c, at), row_terms(g.row_terms, c, at);
+      const RowValues lse(g.lse, at, c.rows), row_terms(g.row_terms, at, c.rows);
       float s[kOther / 8][4], dm[kOther / 8][4];
       clear(dm);
       for (int t = k - 1; t >= -1; --t) {

@@ -181,18 +181,19 @@ GFSA_DEVICE void mask_scores(float (&s)[kTiles][4], const Scores& c, const Place
   }
 }
 
-// A value a query row, such as its log-sum-exp, for the elements of a tile: own rows are loaded once.
+// A value a query row, such as its log-sum-exp, for the elements of a tile: own rows, those before `end`, are loaded
+// once.
 struct RowValues {
   Global<const float> values{};  // of all heads
   float own[2] = {0, 0};
 
   RowValues() = default;
-  GFSA_DEVICE RowValues(Global<const float> all, const Scores& c, const Place& at, Where where = Where::current())
+  GFSA_DEVICE RowValues(Global<const float> all, const Place& at, int end, Where where = Where::current())
       : values(all) {
     if (at.own_is_key) return;
     GFSA_UNROLL
     for (int half = 0; half < 2; ++half) {
-      if (at.own(2 * half) < c.rows) own[half] = load(values, at.row0 + at.own(2 * half), where);
+      if (at.own(2 * half) < end) own[half] = load(values, at.row0 + at.own(2 * half), where);
     }
   }
   GFSA_DEVICE float at(const Scores& c, const Place& place, int n, int e, Where where = Where::current()) const {

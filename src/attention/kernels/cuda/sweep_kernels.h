@@ -135,7 +135,7 @@ struct SweepKeys {
       if (wants_keys) add_rows<kColumns / 8, float>(keys, 1, a.sums.rows(2, b, h), sums0, sums_end, size);
     }
     RowOperand<T, kOther> operand;
-    const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
+    const RowValues lse(a.lse, at, end), row_terms(a.row_terms, at, end);
     const float factor = c.c(h, k);
     // Slots: the queries stay until the tile is done, the others take turns in the two that are left.
     for (int queries = 0; at.other0 < c.rows;) {

@@ -34,7 +34,9 @@ struct WarpgroupApply {
     if (work.own0 >= own_total) return;  // the sequence is shorter than others
     const int length = c.length(work.b);
     if (a.needed > 0 && c.c(work.h, a.needed) == 0) return;
-    OtherRange range = other_range(c, work.own0, kBlockRows, length, kOwnIsKey);
+    // A block may reach beyond its span, where other launches are not through yet.
+    const int own_rows = own_total - work.own0 < kBlockRows ? own_total - work.own0 : kBlockRows;
+    OtherRange range = other_range(c, work.own0, own_rows, length, kOwnIsKey);
     if (range.begin < a.span.begin) range.begin = a.span.begin;
 
     WarpgroupTiles<kColumns> tiles(1, stages);
@@ -73,7 +75,7 @@ struct WarpgroupApply {
     RowOperand<bfloat16, kTileRows> operand;
     OnlineSoftmax softmax;
     RowValues lse;
-    if constexpr (!kFirst) lse = RowValues(a.lse, c, at);
+    if constexpr (!kFirst) lse = RowValues(a.lse, at, own_total);
     const auto weigh = [&] {
       mask_scores(s, c, at);
       if constexpr (kFirst) {
@@ -186,7 +188,7 @@ struct WarpgroupGradient {
     clear(acc);
     clear(sums);
     RowOperand<bfloat16, kTileRows> operand, weights;
-    const RowValues lse(a.lse, c, at), row_terms(a.row_terms, c, at);
+    const RowValues lse(a.lse, at, own_total), row_terms(a.row_terms, at, own_total);
     const float factor = c.c(work.h, c.degree);
     int scored = kNone, term = kNone;  // stages that sums of the last step still read
     consumer.wait_for_own();
