@@ -19,18 +19,24 @@ inline A fold_sum(A* lanes) {
   return lanes[0];
 }
 
-// Sum of term(i), 0 <= i < n.
-template <class A, class Term>
-inline A lane_sum(int64_t n, const Term& term) {
+// Sum of term(i), 0 <= i < n. fetch(i): before the kLanes terms from i on, to ask for memory ahead.
+template <class A, class Term, class Fetch>
+inline A lane_sum(int64_t n, const Term& term, const Fetch& fetch) {
   A lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
+    fetch(i);
 #pragma omp simd
     for (int64_t l = 0; l < kLanes; ++l) lanes[l] += term(i + l);
   }
 #pragma omp simd
   for (int64_t l = 0; l < n - i; ++l) lanes[l] += term(i + l);
   return fold_sum(lanes);
+}
+
+template <class A, class Term>
+inline A lane_sum(int64_t n, const Term& term) {
+  return lane_sum<A>(n, term, [](int64_t) {});
 }
 
 // Two sums in one trip: terms(i, a, b) sets a and b.

@@ -19,21 +19,17 @@ template <class T>
 inline double sum_of_squares(const T* x, int64_t n) {
   // The processor by itself asks for too little ahead where memory is only read.
   constexpr int64_t kAheadBytes = 4096, kLineBytes = 64, kAhead = kAheadBytes / static_cast<int64_t>(sizeof(T));
-  const auto square = [x](int64_t i) {
-    const double value = static_cast<double>(x[i]);
-    return value * value;
-  };
-  double lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t byte = 0; byte < kLanes * sizeof(T); byte += kLineBytes) {
-      __builtin_prefetch(reinterpret_cast<const char*>(x + i + kAhead) + byte);
-    }
-#pragma omp simd
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += square(i + l);
-  }
-  for (int64_t l = 0; l < n - i; ++l) lanes[l] += square(i + l);
-  return fold_sum(lanes);
+  return lane_sum<double>(
+      n,
+      [x](int64_t i) {
+        const double value = static_cast<double>(x[i]);
+        return value * value;
+      },
+      [x](int64_t i) {
+        for (size_t byte = 0; byte < kLanes * sizeof(T); byte += kLineBytes) {
+          __builtin_prefetch(reinterpret_cast<const char*>(x + i + kAhead) + byte);
+        }
+      });
 }
 
 }  // namespace

@@ -81,12 +81,9 @@ std::optional<double> library_rate(const std::vector<ProductLog::Entry>& product
   for (const auto& [problem, count] : products) {
     Gemm g = problem;
     g.activation_a = g.activation_b = Activation::none;
-    const auto operand = [](int64_t rows, int64_t step, DType type, double value) {
-      return Tensor::full({rows, step}, value, type);
-    };
-    const Tensor a = operand(g.transpose_a ? g.k : g.m, g.lda, g.a_type, 0.5);
-    const Tensor b = operand(g.transpose_b ? g.n : g.k, g.ldb, g.a_type, 0.25);
-    const Tensor c = operand(g.m, g.ldc, g.c_type, 0), bias = operand(1, g.n, DType::f32, 0);
+    const Tensor a = Tensor::full({g.transpose_a ? g.k : g.m, g.lda}, 0.5, g.a_type);
+    const Tensor b = Tensor::full({g.transpose_b ? g.n : g.k, g.ldb}, 0.25, g.a_type);
+    const Tensor c = Tensor::full({g.m, g.ldc}, 0, g.c_type), bias = Tensor::full({g.n}, 0, DType::f32);
     std::vector<double> times;
     try {
       for (int i = 0; i <= kCalls; ++i) {

@@ -396,12 +396,8 @@ void expect_blind_to_future(const AttentionTestCase& c, DType dtype, const std::
   }
 }
 
-void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t rows) {
-  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
-  ASSERT_EQ(c.batch, 1);
-  ASSERT_GT(rows, c.rows);
-  const AttentionValues x = make_values(c);
-  const AttentionResult real = run_attention(c, x, dtype);
+std::pair<AttentionTestCase, AttentionValues> padded_to(const AttentionTestCase& c, const AttentionValues& x,
+                                                        int64_t rows) {
   AttentionTestCase padded = c;
   padded.rows = padded.keys = rows;
   padded.lengths = true;
@@ -411,6 +407,16 @@ void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t ro
   std::copy(x.q.begin(), x.q.end(), y.q.begin());
   std::copy(x.k.begin(), x.k.end(), y.k.begin());
   std::copy(x.v.begin(), x.v.end(), y.v.begin());
+  return {padded, y};
+}
+
+void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t rows) {
+  SCOPED_TRACE(fmt::format("{} {}", name_of(dtype), c.text()));
+  ASSERT_EQ(c.batch, 1);
+  ASSERT_GT(rows, c.rows);
+  const AttentionValues x = make_values(c);
+  const AttentionResult real = run_attention(c, x, dtype);
+  const auto [padded, y] = padded_to(c, x, rows);
   const AttentionResult r = run_attention(padded, y, dtype);
   expect_same_bits(r.out.slice(1, 0, c.rows).contiguous(), real.out, "padded");
   for (const double d : r.dk.slice(1, c.rows, rows).contiguous().to_vector<double>()) ASSERT_EQ(d, 0);

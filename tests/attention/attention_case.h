@@ -89,6 +89,10 @@ void expect_as_explicit(AttentionTestCase c, DType dtype = DType::f64, double to
 // bits, and row t has not; for every t of `places`.
 void expect_blind_to_future(const AttentionTestCase& c, DType dtype, const std::vector<int64_t>& places);
 
+// The case and its numbers with as many rows as that, those beyond its own of random numbers and hidden by lengths.
+std::pair<AttentionTestCase, AttentionValues> padded_to(const AttentionTestCase& c, const AttentionValues& x,
+                                                        int64_t rows);
+
 // Of a case of batch 1, in `dtype`: padded to `rows` it has the same bits of the output, and in dk the padding is 0.
 void expect_blind_to_padding(const AttentionTestCase& c, DType dtype, int64_t rows);
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/autograd.h"
+#include "core/arena.h"
 #include "support/op_case.h"
 #include "support/sanitized.h"
 
@@ -69,6 +71,23 @@ void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uin
     const DType dtype = dtypes[static_cast<size_t>(i) % dtypes.size()];
     check_on_device(c, dtype, loose_tolerance_of(dtype));
   }
+}
+
+void expect_no_matrix(Device device, const AttentionOptions& options) {
+  const int64_t n = 520, size = 8;
+  AttentionInputs in;
+  in.qkv = Tensor::full({1, n, 3 * size}, 0.1, DType::f32, device);
+  in.coefficients = Tensor::from<float>({1, 4}, {0, 0.1f, 0.7f, 0.3f}).to(device);
+  require_grad(in.qkv);
+  require_grad(in.coefficients);
+  Arena& memory = arena(device);
+  const uint64_t before = memory.figures().current;
+  memory.reset_peak();
+  const Tensor y = attention(in, options);
+  backward(y, Tensor::full(y.shape(), 1, DType::f32, device));
+  const uint64_t matrix = static_cast<uint64_t>(n * n) * sizeof(float);
+  EXPECT_LT(memory.figures().peak - before, matrix / 4);
+  EXPECT_LT(difference(y, std::vector<double>(static_cast<size_t>(n * size), 0.1 * 1.1)), 1e-5);
 }
 
 void expect_same_bits(const AttentionResult& a, const AttentionResult& b) {

@@ -47,6 +47,9 @@ void check_group(const GroupOfCases& group, AttentionTestCase (*random_case)(uin
 // The case's rows become those of up to five sequences, some of which are empty.
 void cut_into_sequences(AttentionTestCase& c, RandomSequence& random);
 
+// A GFSA head of 520 rows, forward and backward: neither keeps or makes anything of a quarter of the matrix's size.
+void expect_no_matrix(Device device, const AttentionOptions& options);
+
 void expect_same_bits(const AttentionResult& a, const AttentionResult& b);
 
 // All that there is, in one small case.

@@ -196,24 +196,10 @@ TEST(DevicesOneSweep, GradientsThatAreNotWanted) {
 }
 
 TEST(DevicesOneSweep, MemoryGrowsWithTheLengthAndNotItsSquare) {
-  const int64_t n = 520, size = 8;
-  for (const Device device : other_devices()) {
-    AttentionInputs in;
-    in.qkv = Tensor::full({1, n, 3 * size}, 0.1, DType::f32, device);
-    in.coefficients = Tensor::from<float>({1, 4}, {0, 0.1f, 0.7f, 0.3f}).to(device);
-    require_grad(in.qkv);
-    require_grad(in.coefficients);
-    Arena& memory = arena(device);
-    const uint64_t before = memory.figures().current;
-    memory.reset_peak();
-    AttentionOptions options;
-    options.causal = true;
-    options.form = kOneSweep;
-    const Tensor y = attention(in, options);
-    backward(y, Tensor::full(y.shape(), 1, DType::f32, device));
-    EXPECT_LT(memory.figures().peak - before, static_cast<uint64_t>(n * n) * sizeof(float) / 4);
-    EXPECT_LT(difference(y, std::vector<double>(static_cast<size_t>(n * size), 0.1 * 1.1)), 1e-5);
-  }
+  AttentionOptions options;
+  options.causal = true;
+  options.form = kOneSweep;
+  for (const Device device : other_devices()) expect_no_matrix(device, options);
 }
 
 TEST(DevicesOneSweep, IsServedWhereItIsAskedFor) {

@@ -127,15 +127,7 @@ TEST(Gfsa, PaddingChangesNothingReal) {
           .batch = 1, .rows = 33, .keys = 33, .head_size = 8, .degree = 2, .uniform = true, .form = form};
       const AttentionValues x = make_values(c);
       const auto real = run_attention(c, x, dtype);
-      AttentionTestCase padded = c;
-      padded.rows = padded.keys = 40;
-      padded.lengths = true;
-      AttentionValues y = make_values(padded);
-      y.coefficients = x.coefficients;
-      y.lengths = {c.rows};
-      std::copy(x.q.begin(), x.q.end(), y.q.begin());
-      std::copy(x.k.begin(), x.k.end(), y.k.begin());
-      std::copy(x.v.begin(), x.v.end(), y.v.begin());
+      auto [padded, y] = padded_to(c, x, 40);
       // What stands in the padding does not matter.
       for (auto* part : {&y.q, &y.k, &y.v}) {
         for (size_t e = x.q.size(); e < part->size(); ++e) (*part)[e] *= 100;

@@ -19,6 +19,8 @@ GFSA_DEVICE Place place_of(const BlockWork& work, const Scores& c, int length, i
 }
 
 // Whose rows a block owns is known while compiling: registers are scarce.
+// How a block's warps part stands in each kernel: where one function called either part of it, ptxas (13.0) made all
+// products of the gradient wait for each other (C7515).
 template <int kColumns, bool kOwnIsKey, bool kFirst>
 struct WarpgroupApply {
   static constexpr const char* kName = kFirst ? "attention_first_pass" : "attention_pass";
@@ -159,8 +161,8 @@ struct WarpgroupGradient {
   }
 
  private:
-  // Own tiles: the scores' operand, then those of the terms of dM. In the ring, of each step: the last term, the
-  // scores' operand, the other terms from the last to the first.
+  // Own tiles: the scores' operand, then those of the terms of dM. In the ring, of each step: the scores'
+  // operand, then the terms from the last to the first.
   GFSA_DEVICE void produce(const WarpgroupTiles<kColumns>& tiles, const Scores& c, const BlockWork& work,
                            const OtherRange& range, int own_total) const {
     Producer<kColumns> producer(tiles);
