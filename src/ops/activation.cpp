@@ -1,5 +1,6 @@
 #include "ops/activation.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -70,20 +71,29 @@ void activation_forward(Activation kind, const Tensor& x, const Tensor& y) {
 }
 
 template <class T>
-void activation_block(Activation kind, int64_t rows, int64_t columns, const T* x, int64_t x_step, T* y,
-                      int64_t y_step) {
+void activation_block(Activation kind, int64_t rows, int64_t columns, const T* x, int64_t x_step, T* y, int64_t y_step,
+                      const T* next) {
   dispatch_activation(kind, [&](auto a) {
     simd::run([=] {
+      constexpr int64_t kLine = 64 / sizeof(T);
+      const int64_t some = next != nullptr ? 4 * kLine : columns;
       for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t begin = 0; begin < columns; begin += some) {
+          const int64_t end = std::min(begin + some, columns);
+          if (next != nullptr) {
+            for (int64_t i = begin; i < end; i += kLine) __builtin_prefetch(next + r * x_step + i);
+          }
 #pragma omp simd
-        for (int64_t i = 0; i < columns; ++i) store(y + r * y_step + i, Activate<a>{}(load(x + r * x_step + i)));
+          for (int64_t i = begin; i < end; ++i) store(y + r * y_step + i, Activate<a>{}(load(x + r * x_step + i)));
+        }
       }
     });
   });
 }
-template void activation_block(Activation, int64_t, int64_t, const double*, int64_t, double*, int64_t);
-template void activation_block(Activation, int64_t, int64_t, const float*, int64_t, float*, int64_t);
-template void activation_block(Activation, int64_t, int64_t, const bfloat16*, int64_t, bfloat16*, int64_t);
+template void activation_block(Activation, int64_t, int64_t, const double*, int64_t, double*, int64_t, const double*);
+template void activation_block(Activation, int64_t, int64_t, const float*, int64_t, float*, int64_t, const float*);
+template void activation_block(Activation, int64_t, int64_t, const bfloat16*, int64_t, bfloat16*, int64_t,
+                               const bfloat16*);
 
 void activation_backward(Activation kind, const Tensor& x, const Tensor& dy, const Tensor& dx) {
   check_alike("activation_backward", x, x);

@@ -37,10 +37,11 @@ Tensor sigmoid(const Tensor& x);
 void activation_forward(Activation activation, const Tensor& x, const Tensor& y);
 void activation_backward(Activation activation, const Tensor& x, const Tensor& dy, const Tensor& dx);
 
-// y = activation(x) of a piece of a matrix on the CPU, by the calling thread; rows are x_step and y_step apart.
+// y = activation(x) of a piece of a matrix on the CPU, by the calling thread; rows are x_step and y_step apart. Asks
+// meanwhile for the memory of a piece that lies like x and is needed soon.
 template <class T>
 void activation_block(Activation activation, int64_t rows, int64_t columns, const T* x, int64_t x_step, T* y,
-                      int64_t y_step);
+                      int64_t y_step, const T* next = nullptr);
 
 // f(std::integral_constant<Activation, A>{}): the switch, to be taken outside loops.
 template <class F>

@@ -23,8 +23,8 @@ struct BlockedTile {
   };
 
   // to = from + a b + add, kRows rows of kColumns, `step` apart; b is packed, [depth, kColumns]. from and add may be
-  // null. next: what the next tile reads of A. Only hints go beyond what is given here: the place of the result, rows
-  // of b some steps ahead, and next, none of which the processor fetches by itself in time.
+  // null. next: what the next tile reads of A, where it lies in rows. Only hints go beyond what is given here: the
+  // place of the result, packed rows some steps ahead, and next, none of which the processor fetches by itself in time.
   [[gnu::always_inline]] static void multiply(Left a, const A* next, const A* b, int64_t depth, const A* from,
                                               const A* add, A* to, int64_t step) {
     V sums[kRows][2];
@@ -37,7 +37,7 @@ struct BlockedTile {
       add_products_of_rows(a, next, b, depth, sums);
     } else {
       for (int64_t p = 0; p < depth; ++p) {
-        prefetch<kRows * sizeof(A)>(next + p * kRows);
+        prefetch<kRows * sizeof(A)>(a.at + (p + kStepsAhead) * kRows);
         add_products(b + p * kColumns, sums, [&](int r) { return a.at[p * kRows + r]; });
       }
     }
@@ -54,10 +54,11 @@ struct BlockedTile {
   }
 
  private:
+  static constexpr int kStepsAhead = 24;
+
   // One row of b times kRows numbers of A.
   template <class Number>
   [[gnu::always_inline]] static void add_products(const A* b, V (&sums)[kRows][2], const Number& number) {
-    constexpr int kStepsAhead = 24;
     prefetch<2 * sizeof(V)>(b + kStepsAhead * kColumns);
     const V b0 = *reinterpret_cast<const V*>(b), b1 = *reinterpret_cast<const V*>(b + kWidth);
 #pragma GCC unroll 16

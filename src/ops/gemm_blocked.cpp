@@ -138,20 +138,19 @@ class Blocked {
         const int64_t some = std::min(kSome, lanes - i);
         const auto at = [&](int64_t k) { return x + (k_runs ? i * step + k : k * step + i); };
         const In* from = at(p);
-        const int64_t next = std::min(kPieceDepth, depth - p - now);
-        fetch_rows(at(p + now), step, k_runs ? some : next, k_runs ? next : some);
-        if (sums != nullptr) add_columns(from, step, some, now, sums + i);
+        const In* const next = p + now < depth ? at(p + now) : nullptr;
+        if (sums != nullptr) add_columns(from, step, some, now, sums + i, next);
         int64_t from_step = step;
         if (activation != Activation::none) {
           from_step = k_runs ? kPieceDepth : kPieceLanes;
-          activation_block(activation, k_runs ? some : now, k_runs ? now : some, from, step, piece, from_step);
+          activation_block(activation, k_runs ? some : now, k_runs ? now : some, from, step, piece, from_step, next);
           from = piece;
         }
         strips(from, from_step, some, now, to + i * depth + p * kLanes);
       }
     }
   }
-  static void add_columns(const In* x, int64_t step, int64_t columns, int64_t rows, float* sums) {
+  static void add_columns(const In* x, int64_t step, int64_t columns, int64_t rows, float* sums, const In* next) {
     within<isa>([&] {
       constexpr int64_t kSome = 32;
       for (int64_t j = 0; j < columns; j += kSome) {
@@ -159,6 +158,7 @@ class Blocked {
         float total[kSome] = {};
         for (int64_t r = 0; r < rows; ++r) {
           const In* const row = x + r * step + j;
+          if (next != nullptr) fetch_rows(next + r * step + j, 0, 1, some);
           if (some == kSome) {
             for (int64_t i = 0; i < kSome; ++i) total[i] += static_cast<float>(row[i]);
           } else {
@@ -233,7 +233,7 @@ class Blocked {
       const In* const from = a_at(i + r, p);
       if constexpr (std::is_same_v<In, A>) {
         if (g_.activation_a != Activation::none) {
-          activation_block(g_.activation_a, 1, depth, from, depth, row, depth);
+          activation_block(g_.activation_a, 1, depth, from, depth, row, depth, r + 1 < rows ? from + g_.lda : nullptr);
         } else {
           std::copy_n(from, depth, row);
         }

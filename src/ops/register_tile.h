@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -83,9 +84,16 @@ template <class A, class In, int W, int kLanes>
       for (int64_t i = 0; i < lanes; i += kLine) __builtin_prefetch(from + kRowsAhead * step + i);
       int64_t i = 0;
       for (; i + kLanes <= lanes; i += kLanes, to += strip_step) {
-        A wide[kLanes];  // which nothing aliases: the loop becomes a few vector moves
-        for (int j = 0; j < kLanes; ++j) wide[j] = static_cast<A>(from[i + j]);
-        std::memcpy(to, wide, sizeof wide);
+        // By registers, the last two of which overlap: by way of memory, what is read there would have to wait for
+        // several stores before it.
+        constexpr int kPiece = kLanes % W == 0 ? W : static_cast<int>(std::bit_floor(static_cast<unsigned>(kLanes)));
+        constexpr int kPieces = (kLanes + kPiece - 1) / kPiece;
+        typename Register<A, kPiece>::type pieces[kPieces];
+        const auto place = [](int n) { return std::min(n * kPiece, kLanes - kPiece); };
+#pragma GCC unroll 16
+        for (int n = 0; n < kPieces; ++n) Square<A, kPiece>::load(from + i + place(n), pieces[n]);
+#pragma GCC unroll 16
+        for (int n = 0; n < kPieces; ++n) std::memcpy(to + place(n), &pieces[n], sizeof pieces[n]);
       }
       if (i < lanes) one_by_one(to, p, i, i + kLanes);
     }
