@@ -1,7 +1,9 @@
 #include "ops/dropout.h"
 
+#include <cmath>
 #include <cstring>
 
+#include "core/cpu/philox_block.h"
 #include "core/dispatch.h"
 #include "core/expect.h"
 #include "core/on_device.h"
@@ -11,31 +13,17 @@
 namespace gfsa {
 namespace {
 
-constexpr int64_t kCounters = 64;             // drawn side by side, one a vector lane
-constexpr int64_t kElements = 4 * kCounters;  // of one block
+constexpr int64_t kCounters = 64, kElements = 4 * kCounters;  // of one block
 
-using Lanes = float[4][kCounters];
+// uniform_from_bits(bits) >= p, exactly, is bits >= this.
+uint32_t least_kept(float p) { return static_cast<uint32_t>(std::ceil(p * 0x1p24f)) << 8; }
 
-inline void draw_counter(Lanes& lanes, int64_t i, const RandomKey& key, uint32_t sample, uint64_t counter, float p,
-                         float scale) {
-  const auto bits = philox(key, sample, counter);
-  lanes[0][i] = uniform_from_bits(bits[0]) >= p ? scale : 0.0f;
-  lanes[1][i] = uniform_from_bits(bits[1]) >= p ? scale : 0.0f;
-  lanes[2][i] = uniform_from_bits(bits[2]) >= p ? scale : 0.0f;
-  lanes[3][i] = uniform_from_bits(bits[3]) >= p ? scale : 0.0f;
-}
-
-// scale or 0 for the elements 4 * first_counter + [0, kElements).
-inline void draw_block(float* mask, const RandomKey& key, uint32_t sample, uint64_t first_counter, float p,
-                       float scale) {
-  Lanes lanes;
+void keep_or_drop(const uint32_t* bits, int64_t n, uint32_t least, float scale, float* to) {
+  simd::run([=] {
+    const float kept = scale;  // not read under the condition, where a loop of vectors could not
 #pragma omp simd
-  for (int64_t i = 0; i < kCounters; ++i) {
-    draw_counter(lanes, i, key, sample, first_counter + static_cast<uint64_t>(i), p, scale);
-  }
-  for (int64_t i = 0; i < kCounters; ++i) {
-    for (int64_t lane = 0; lane < 4; ++lane) mask[4 * i + lane] = lanes[lane][i];
-  }
+    for (int64_t i = 0; i < n; ++i) to[i] = bits[i] >= least ? kept : 0.0f;
+  });
 }
 
 void check(const char* op, const Tensor& x, double p) {
@@ -49,6 +37,7 @@ void DropoutKernels<DeviceType::cpu>::dropout(const Tensor& x, const Tensor& y, 
                                               uint32_t sample0) {
   const int64_t samples = x.dim(0), inner = samples == 0 ? 0 : x.numel() / samples;
   const int64_t blocks = (inner + kElements - 1) / kElements;
+  const uint32_t least = least_kept(p);
   dispatch_floating("dropout", x.dtype(), [&](auto t) {
     using T = decltype(t);
     const T* from = x.data<T>();
@@ -56,15 +45,16 @@ void DropoutKernels<DeviceType::cpu>::dropout(const Tensor& x, const Tensor& y, 
     parallel_for(samples * blocks, 16, [&](int64_t begin, int64_t end) {
       simd::run([=] {
         using A = acc_t<T>;
-        float mask[kElements];
+        uint32_t bits[kElements];
         for (int64_t u = begin; u < end; ++u) {
           const int64_t sample = u / blocks, first = u % blocks * kElements, n = std::min(kElements, inner - first);
-          draw_block(mask, key, sample0 + static_cast<uint32_t>(sample), static_cast<uint64_t>(first / 4), p, 1.0f);
+          philox_block(key, sample0 + static_cast<uint32_t>(sample), static_cast<uint64_t>(first / 4), (n + 3) / 4,
+                       bits);
           const T* xs = from + sample * inner + first;
           T* ys = to + sample * inner + first;
           const A scale = A(1) / (A(1) - static_cast<A>(p));
 #pragma omp simd
-          for (int64_t i = 0; i < n; ++i) store(ys + i, mask[i] != 0.0f ? load(xs + i) * scale : A(0));
+          for (int64_t i = 0; i < n; ++i) store(ys + i, bits[i] >= least ? load(xs + i) * scale : A(0));
         }
       });
     });
@@ -139,20 +129,17 @@ Tensor drop_path(const Tensor& x, double p, const RandomKey& key, uint32_t sampl
 }
 
 void dropout_mask(float* out, int64_t n, const RandomKey& key, uint32_t sample, uint64_t first_index, float p) {
-  simd::run([=] {
-    const float scale = 1.0f / (1.0f - p);
-    float mask[kElements];
-    int64_t skip = static_cast<int64_t>(first_index % 4);
-    uint64_t counter = first_index / 4;
-    for (int64_t done = 0; done < n;) {
-      draw_block(mask, key, sample, counter, p, scale);
-      const int64_t count = std::min(kElements - skip, n - done);
-      for (int64_t i = 0; i < count; ++i) out[done + i] = mask[skip + i];
-      done += count;
-      counter += kCounters;
-      skip = 0;
-    }
-  });
+  const float scale = 1.0f / (1.0f - p);
+  const uint32_t least = least_kept(p);
+  uint32_t bits[kElements];
+  int64_t skip = static_cast<int64_t>(first_index % 4);
+  uint64_t counter = first_index / 4;
+  for (int64_t done = 0; done < n; skip = 0, counter += kCounters) {
+    const int64_t count = std::min(kElements - skip, n - done);
+    philox_block(key, sample, counter, (skip + count + 3) / 4, bits);
+    keep_or_drop(bits + skip, count, least, scale, out + done);
+    done += count;
+  }
 }
 
 }  // namespace gfsa

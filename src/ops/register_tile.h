@@ -32,13 +32,6 @@ inline constexpr int kRegisterWidth = static_cast<int>((isa == simd::Isa::avx512
                                                                                  : 16) /
                                                        sizeof(A));
 
-// A register of W numbers.
-template <class A, int W>
-struct Register {
-  // NOLINTNEXTLINE(modernize-use-using): GCC drops attributes of an alias whose type depends on parameters
-  typedef A type __attribute__((vector_size(W * sizeof(A)), aligned(alignof(A)), may_alias));
-};
-
 // W registers of W numbers, transposed: log W steps that exchange halves between pairs of registers.
 template <class A, int W>
 struct Square {

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <vector>
+
+#include "core/cpu/philox_block.h"
+#include "core/cpu/simd.h"
 
 namespace gfsa {
 namespace {
@@ -40,6 +44,32 @@ TEST(Philox, SequenceReadsTheBlocksInOrder) {
   for (uint64_t index : {0, 1, 2}) {
     for (uint32_t expected : philox(key, 7, index)) EXPECT_EQ(s.bits(), expected);
   }
+}
+
+TEST(Philox, BlocksAreTheSameNumbersOnEveryInstructionSet) {
+  const simd::Isa active = simd::active();
+  RandomKey key(0xFEDCBA9876543210ull, "block", 0xFFFFFFFFu);
+  for (simd::Isa isa : {simd::Isa::baseline, simd::Isa::avx2, simd::Isa::avx512}) {
+    if (isa > simd::supported()) continue;
+    simd::set_active(isa);
+    // First numbers whose lower half carries into the upper one, within a register's counters and between them.
+    for (uint64_t first : {uint64_t{0}, uint64_t{5}, uint64_t{0xFFFFFFFD}, uint64_t{0xFFFFFFF8}, uint64_t{1} << 40}) {
+      for (int64_t counters : {1, 3, 4, 7, 8, 9, 16, 29}) {
+        const auto room = static_cast<size_t>((counters + kPhiloxLanes - 1) / kPhiloxLanes * kPhiloxLanes * 4);
+        std::vector<uint32_t> got(room + 1, 77);
+        philox_block(key, 0x89ABCDEFu, first, counters, got.data());
+        for (int64_t i = 0; i < counters; ++i) {
+          const auto expected = philox(key, 0x89ABCDEFu, first + static_cast<uint64_t>(i));
+          for (size_t lane = 0; lane < 4; ++lane) {
+            ASSERT_EQ(got[static_cast<size_t>(4 * i) + lane], expected[lane])
+                << simd::name(isa) << ", first " << first << ", counter " << i << ", lane " << lane;
+          }
+        }
+        ASSERT_EQ(got.back(), 77u) << simd::name(isa);
+      }
+    }
+  }
+  simd::set_active(active);
 }
 
 TEST(Philox, Distributions) {

@@ -47,3 +47,14 @@ void run(const Body& body) {
 }
 
 }  // namespace gfsa::simd
+
+namespace gfsa {
+
+// A register of W numbers.
+template <class A, int W>
+struct Register {
+  // NOLINTNEXTLINE(modernize-use-using): GCC drops attributes of an alias whose type depends on parameters
+  typedef A type __attribute__((vector_size(W * sizeof(A)), aligned(alignof(A)), may_alias));
+};
+
+}  // namespace gfsa
