@@ -10,7 +10,8 @@ every PyTorch row of the same work; a figure is the median over the rounds of ea
 that of the best PyTorch row: below 1 we are faster. Both sides flush denormal numbers to zero (the peer's GPT-2 begins with a loss of 100
 and more, and without that its steps take between 4 and 25 s on one machine). Models are configs/benchmark/*.yaml: vit_small32, deit_s, bert_base, gpt2.
 "GEMM share" is the step's rate (multiply-adds of the model over the time) over that of a large product of ours, "oneDNN share" over that
-of oneDNN's primitives at the shapes of the step's own products, both measured in the same process.
+of oneDNN's primitives at the shapes of the step's own products, on operands that stay in the caches / on operands of their own for each call, as
+in a step; all measured in the same process.
 """
 import argparse
 import json
@@ -85,10 +86,11 @@ def main():
                 mine = statistics.median(r["step_ms"]["median"] for r in ours)
                 my_memory = statistics.median(r["peak_rss_mb"] for r in ours)
                 spread = [o["step_ms"]["median"] / t["step_ms"]["median"] for o, t in zip(ours, theirs[best])]
-                share, library = (statistics.median(r.get(key, float("nan")) for r in ours) for key in ("gemm_share", "library_share"))
+                share, warm, cold = (statistics.median(r.get(key, float("nan")) for r in ours)
+                                     for key in ("gemm_share", "library_share", "library_cold_share"))
                 results.append(dict(model=model, dtype=dtype, attention=attention, ours=ours, pytorch={f"{r}{' compiled' if c else ''}": v for (r, c), v in theirs.items()},
                                     ratio=mine / time[best], memory_ratio=my_memory / memory))
-                print(f"| {model} | {dtype} | {attention} | {mine:.0f} | {share:.2f} | {library:.2f} | {time[best]:.0f} ({best[0]}{', compiled' if best[1] else ''}) | "
+                print(f"| {model} | {dtype} | {attention} | {mine:.0f} | {share:.2f} | {warm:.2f} / {cold:.2f} | {time[best]:.0f} ({best[0]}{', compiled' if best[1] else ''}) | "
                       f"{mine / time[best]:.2f} ({', '.join(f'{x:.2f}' for x in spread)}) | {my_memory:.0f} | {memory:.0f} | {my_memory / memory:.2f} |", flush=True)
     if a.output:
         pathlib.Path(a.output).write_text(json.dumps(results, indent=1) + "\n")

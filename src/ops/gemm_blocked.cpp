@@ -86,11 +86,12 @@ class Blocked {
   }
 
  private:
-  // Of a packed block of A: a quarter of the second cache, which rows of B pass through as well.
-  static int64_t block_bytes() {
-    static const int64_t bytes = std::clamp<int64_t>(::sysconf(_SC_LEVEL2_CACHE_SIZE) / 4, 128 << 10, 512 << 10);
+  static int64_t second_cache() {
+    static const int64_t bytes = std::clamp<int64_t>(::sysconf(_SC_LEVEL2_CACHE_SIZE), 512 << 10, 2 << 20);
     return bytes;
   }
+  // Of a packed block of A: rows of B pass through the second cache as well.
+  static int64_t block_bytes() { return second_cache() / 4; }
 
   // Work that is independent piece by piece, to whichever thread is free: cores that others use as well are slower.
   template <class Body>
@@ -286,7 +287,11 @@ class Blocked {
       const int64_t j = first * T::kColumns;
       pack_b(j0 + j, std::min(end * T::kColumns, columns) - j, p0, depth, packed_b + j * depth);
     });
-    const int64_t block = std::clamp(tiles_ / (4 * team_), kLeastTiles, block_rows_ / T::kRows);
+    // Smaller blocks let threads end together, but pack shorter pieces of the rows of A^T, and read B once more each,
+    // for nothing if the second cache holds it.
+    const bool costs =
+        g_.transpose_a || strips * T::kColumns * depth_ * static_cast<int64_t>(sizeof(A)) > second_cache();
+    const int64_t block = std::clamp(tiles_ / ((costs ? 4 : 16) * team_), kLeastTiles, block_rows_ / T::kRows);
     const int64_t blocks = std::min(tiles_, round_up((tiles_ + block - 1) / block, team_));
     share(blocks, [&](int64_t task) {
       const int64_t i0 = tiles_ * task / blocks * T::kRows, i1 = tiles_ * (task + 1) / blocks * T::kRows;

@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "base/env.h"
 #include "base/error.h"
 #include "base/threads.h"
@@ -75,31 +79,60 @@ double product_rate(Device device, DType type, int64_t edge) {
   return flops / best_seconds(device, [&] { gemm(device, g, a.raw(), b.raw(), c.raw()); });
 }
 
-std::optional<double> library_rate(const std::vector<ProductLog::Entry>& products) {
-  constexpr int kCalls = 3;
-  double flops = 0, seconds = 0;
+namespace {
+
+// A product with operands of its own, by oneDNN.
+struct LibraryProduct {
+  explicit LibraryProduct(const Gemm& problem)
+      : g(problem),
+        a(Tensor::full({g.transpose_a ? g.k : g.m, g.lda}, 0.5, g.a_type)),
+        b(Tensor::full({g.transpose_b ? g.n : g.k, g.ldb}, 0.25, g.a_type)),
+        c(Tensor::full({g.m, g.ldc}, 0, g.c_type)),
+        bias(Tensor::full({g.n}, 0, DType::f32)) {}
+  void run() const { gemm_onednn(g, false, a.raw(), b.raw(), c.raw(), bias.raw()); }
+  uint64_t bytes() const { return static_cast<uint64_t>(a.bytes() + b.bytes() + c.bytes()); }
+
+  Gemm g;
+  Tensor a, b, c, bias;
+};
+
+// The median of three, after one that does not count.
+template <class F>
+double median_seconds(const F& f) {
+  std::array<double, 3> times{};
+  f();
+  for (double& time : times) {
+    const double start = monotonic_seconds();
+    f();
+    time = monotonic_seconds() - start;
+  }
+  std::sort(times.begin(), times.end());
+  return times[1];
+}
+
+}  // namespace
+
+std::optional<LibraryRate> library_rate(const std::vector<ProductLog::Entry>& products) {
+  constexpr uint64_t kMostOperands = 32;
+  double flops = 0, warm = 0, cold = 0;
   for (const auto& [problem, count] : products) {
     Gemm g = problem;
     g.activation_a = g.activation_b = Activation::none;
-    const Tensor a = Tensor::full({g.transpose_a ? g.k : g.m, g.lda}, 0.5, g.a_type);
-    const Tensor b = Tensor::full({g.transpose_b ? g.n : g.k, g.ldb}, 0.25, g.a_type);
-    const Tensor c = Tensor::full({g.m, g.ldc}, 0, g.c_type), bias = Tensor::full({g.n}, 0, DType::f32);
-    std::vector<double> times;
+    std::vector<LibraryProduct> calls{LibraryProduct(g)};
+    const uint64_t room = available_memory().bytes / 4 / calls[0].bytes();
+    while (calls.size() < std::min({static_cast<uint64_t>(count), kMostOperands, room})) calls.emplace_back(g);
     try {
-      for (int i = 0; i <= kCalls; ++i) {
-        const double start = monotonic_seconds();
-        gemm_onednn(g, false, a.raw(), b.raw(), c.raw(), bias.raw());
-        if (i > 0) times.push_back(monotonic_seconds() - start);  // the first one makes the primitive
-      }
+      warm += static_cast<double>(count) * median_seconds([&] { calls[0].run(); });
+      cold += median_seconds([&] {
+        for (int64_t i = 0; i < count; ++i) calls[static_cast<size_t>(i) % calls.size()].run();
+      });
     } catch (const Error&) {
       return std::nullopt;
     }
-    std::sort(times.begin(), times.end());
-    seconds += static_cast<double>(count) * times[kCalls / 2];
     flops += 2.0 * static_cast<double>(count * g.m * g.n) * static_cast<double>(g.k);
   }
-  if (seconds == 0) return std::nullopt;
-  return flops / seconds;
+  if (flops == 0) return std::nullopt;
+  return LibraryRate{flops / warm, flops / cold};
 }
 
 Roofline measure_roofline(Device device, DType type) {

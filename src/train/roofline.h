@@ -24,9 +24,14 @@ struct Roofline {
 // FLOP/s of y = x W^T, all three edge x edge, operands of `type`, sums in f32: the best of some runs.
 double product_rate(Device device, DType type, int64_t edge);
 
-// FLOP/s of oneDNN's own products on the CPU, of these shapes as often as each is there: the median of three calls
-// each, on operands that stay in the caches as far as they fit. Nothing if oneDNN refuses one of them.
-std::optional<double> library_rate(const std::vector<ProductLog::Entry>& products);
+// FLOP/s of oneDNN's own products on the CPU, of these shapes as often as each is there.
+struct LibraryRate {
+  double warm = 0;  // operands that stay in the caches as far as they fit: the median of three calls a shape
+  double cold =
+      0;  // operands of its own for each call (of at most 32 a shape), as in a step: the median of three rounds
+};
+// Nothing if oneDNN refuses one of them. Takes as long as a few steps.
+std::optional<LibraryRate> library_rate(const std::vector<ProductLog::Entry>& products);
 
 // Takes about a second. On the CPU with the threads of base/threads.h, memory by arrays that are changed in place; on
 // GPUs by a copy.

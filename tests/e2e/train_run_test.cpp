@@ -114,6 +114,7 @@ TEST_F(TrainProgramTest, BenchmarkPrintsOneJsonObject) {
     // bf16 by oneDNN takes AVX-512.
     if (precision == "f32") {
       EXPECT_GT(j.at("library_share"), 0);
+      EXPECT_GT(j.at("library_cold_share"), 0);
     }
     EXPECT_EQ(j.at("allocations_after_step_2"), 0);
     EXPECT_EQ(Env::real().list(folder_.path()), std::vector<std::string>{"tiny.yaml"});
