@@ -115,8 +115,9 @@ double median_seconds(const F& f) {
 std::optional<LibraryRate> library_rate(const std::vector<ProductLog::Entry>& products) {
   constexpr uint64_t kMostOperands = 32;
   double flops = 0, warm = 0, cold = 0;
-  for (const auto& [problem, count] : products) {
-    Gemm g = problem;
+  for (const ProductLog::Entry& entry : products) {
+    const int64_t count = entry.count;
+    Gemm g = entry.problem;
     g.activation_a = g.activation_b = Activation::none;
     std::vector<LibraryProduct> calls{LibraryProduct(g)};
     const uint64_t room = available_memory().bytes / 4 / calls[0].bytes();
