@@ -34,15 +34,22 @@ struct RandomKey {
   }
 };
 
+// Philox4x32-10: what a round multiplies words 0 and 2 of the counter by, and adds to the two words of the key.
+namespace philox_round {
+inline constexpr int kRounds = 10;
+inline constexpr uint32_t kFactor0 = 0xD2511F53u, kFactor1 = 0xCD9E8D57u;
+inline constexpr uint32_t kKeyStep0 = 0x9E3779B9u, kKeyStep1 = 0xBB67AE85u;
+}  // namespace philox_round
+
 // Four 32-bit numbers for counter (index, sample, step). Inline and branch-free, so that loops over it vectorise.
 constexpr std::array<uint32_t, 4> philox(const RandomKey& k, uint32_t sample, uint64_t index) {
   uint32_t c0 = static_cast<uint32_t>(index), c1 = static_cast<uint32_t>(index >> 32), c2 = sample, c3 = k.step;
   uint32_t k0 = static_cast<uint32_t>(k.key), k1 = static_cast<uint32_t>(k.key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t{0xD2511F53u} * c0, p1 = uint64_t{0xCD9E8D57u} * c2;
+  for (int round = 0; round < philox_round::kRounds; ++round) {
+    const uint64_t p0 = uint64_t{philox_round::kFactor0} * c0, p1 = uint64_t{philox_round::kFactor1} * c2;
     const uint32_t n0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0, n2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
     c1 = static_cast<uint32_t>(p1), c3 = static_cast<uint32_t>(p0), c0 = n0, c2 = n2;
-    k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+    k0 += philox_round::kKeyStep0, k1 += philox_round::kKeyStep1;
   }
   return {c0, c1, c2, c3};
 }

@@ -26,9 +26,10 @@ double product_rate(Device device, DType type, int64_t edge);
 
 // FLOP/s of oneDNN's own products on the CPU, of these shapes as often as each is there.
 struct LibraryRate {
-  double warm = 0;  // operands that stay in the caches as far as they fit: the median of three calls a shape
-  double cold =
-      0;  // operands of its own for each call (of at most 32 a shape), as in a step: the median of three rounds
+  // On operands that stay in the caches as far as they fit: the median of three calls a shape.
+  double warm = 0;
+  // On operands of its own for each call (of at most 32 a shape), as in a step: the median of three rounds.
+  double cold = 0;
 };
 // Nothing if oneDNN refuses one of them. Takes as long as a few steps.
 std::optional<LibraryRate> library_rate(const std::vector<ProductLog::Entry>& products);

@@ -9,7 +9,7 @@ namespace gfsa {
 namespace {
 
 // What the rounds add to the counters, in memory: registers are broadcast from there for nothing.
-using Keys = uint64_t[2][10];
+using Keys = uint64_t[2][philox_round::kRounds];
 
 // kLanes counters, one a 64-bit lane. Upper halves may hold anything: products and results read the lower ones.
 template <int kLanes>
@@ -37,10 +37,10 @@ struct PhiloxLanes {
     V index;
     std::memcpy(&index, kOffsets, sizeof index);
     index += first;
-    const V zero{}, m0 = zero + 0xD2511F53u, m1 = zero + 0xCD9E8D57u;
+    const V zero{}, m0 = zero + philox_round::kFactor0, m1 = zero + philox_round::kFactor1;
     V c0 = index, c1 = index >> 32, c2 = zero + sample, c3 = zero + step;
 #pragma GCC unroll 10
-    for (int round = 0; round < 10; ++round) {
+    for (int round = 0; round < philox_round::kRounds; ++round) {
       V p0, p1;
       multiply(m0, c0, p0), multiply(m1, c2, p1);
       c0 = (p1 >> 32) ^ c1 ^ keys[0][round], c2 = (p0 >> 32) ^ c3 ^ keys[1][round];
@@ -82,9 +82,9 @@ void philox_block(const RandomKey& key, uint32_t sample, uint64_t first, int64_t
     return;
   }
   Block block{{}, key.step, sample, first, counters, out};
-  for (uint32_t round = 0; round < 10; ++round) {
-    block.keys[0][round] = static_cast<uint32_t>(key.key) + round * 0x9E3779B9u;
-    block.keys[1][round] = static_cast<uint32_t>(key.key >> 32) + round * 0xBB67AE85u;
+  for (uint32_t round = 0; round < philox_round::kRounds; ++round) {
+    block.keys[0][round] = static_cast<uint32_t>(key.key) + round * philox_round::kKeyStep0;
+    block.keys[1][round] = static_cast<uint32_t>(key.key >> 32) + round * philox_round::kKeyStep1;
   }
   isa == simd::Isa::avx512 ? draw_avx512(block) : draw_avx2(block);
 }
